@@ -1,0 +1,131 @@
+//! Things the services need and this fleet does not deploy.
+//!
+//! Owns the `endpoints:` section. The dependency-checker probes them; the graph has a node for
+//! each. Never dials one.
+
+use serde::Serialize;
+
+use crate::condition;
+use crate::node::Value;
+use crate::probe::{self, HttpParts, HttpProbe, Limits, RedisProbe, StatusSet, TcpProbe};
+use crate::problem::Code;
+use crate::table::Table;
+
+/// Describes one named endpoint.
+#[derive(Clone, Debug, Serialize)]
+pub struct Endpoint {
+    /// The name services use in `requires`.
+    pub name: String,
+    /// How it is probed.
+    pub spec: EndpointSpec,
+}
+
+/// Holds what an endpoint of each kind needs.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "lowercase", tag = "kind")]
+pub enum EndpointSpec {
+    /// A request whose answer must meet the expectation.
+    Http(Box<HttpProbe>),
+    /// A port that must accept a connection.
+    Tcp(TcpProbe),
+    /// A Redis that must answer.
+    Redis(RedisProbe),
+    /// An endpoint that is not configured here: it is not probed and judged by nobody.
+    Skipped {
+        /// The kind it would be: `http`, `tcp` or `redis`.
+        of: &'static str,
+        /// Why, as a clause: `DATABASE_URL is not set`.
+        reason: String,
+    },
+}
+
+/// The kinds this version knows.
+const KINDS: [&str; 3] = ["http", "tcp", "redis"];
+
+impl Endpoint {
+    /// Reads one entry of `endpoints:`.
+    pub(crate) fn read(name: &str, mut table: Table<'_, '_>, limits: Limits) -> Option<Self> {
+        let skipped = condition::unless_env(&mut table);
+        let given: Vec<&'static str> =
+            KINDS.into_iter().filter(|kind| table.get(kind).is_some()).collect();
+        table.later(&["postgres", "mysql", "grpc", "tls", "dns", "cert", "owner", "labels"]);
+        let kind = match given.as_slice() {
+            [kind] => Some(*kind),
+            [] | [..] => None,
+        };
+        let spec = match (kind, skipped) {
+            (Some(kind), Some(reason)) => {
+                let reader = table.reader;
+                reader.skipping(|| EndpointSpec::read(kind, &mut table, limits));
+                Some(EndpointSpec::Skipped { of: kind, reason })
+            }
+            (Some(kind), None) => EndpointSpec::read(kind, &mut table, limits),
+            (None, _) => {
+                if !table.has_any(&["postgres", "mysql", "grpc", "tls", "dns"]) {
+                    let text = format!(
+                        "endpoint `{name}` must have exactly one of `http`, `tcp`, `redis`"
+                    );
+                    table.reader.report(Code::MissingKey, table.at, text);
+                }
+                return None;
+            }
+        };
+        table.close();
+        Some(Self { name: name.to_owned(), spec: spec? })
+    }
+}
+
+impl EndpointSpec {
+    fn read(kind: &'static str, table: &mut Table<'_, '_>, limits: Limits) -> Option<Self> {
+        match kind {
+            "tcp" => {
+                let address = short_or_long(table, "tcp", "address", probe::host_port);
+                let limits = Limits::read(table, limits);
+                table.later(&["expect", "send", "starttls", "ip"]);
+                address.map(|address| Self::Tcp(TcpProbe { address, limits }))
+            }
+            "redis" => {
+                let url = short_or_long(table, "redis", "url", Table::redis_url);
+                let limits = Limits::read(table, limits);
+                table.later(&["assert", "ip"]);
+                url.map(|url| Self::Redis(RedisProbe { url, limits }))
+            }
+            _ => http(table, limits),
+        }
+    }
+}
+
+/// Reads `tcp: host:port` or `tcp: { address: host:port }`.
+fn short_or_long<'r, 'a, T>(
+    table: &mut Table<'r, 'a>,
+    kind: &'static str,
+    key: &'static str,
+    read: impl Fn(&mut Table<'r, 'a>, &'static str) -> Option<T>,
+) -> Option<T> {
+    if !matches!(table.get(kind)?.value, Value::Table(_)) {
+        return read(table, kind);
+    }
+    let mut long = table.table(kind)?;
+    long.must(key);
+    let value = read(&mut long, key);
+    long.close();
+    value
+}
+
+/// Reads `http: https://…` or `http: { url: https://…, auth: … }`, with what is expected beside it.
+fn http(table: &mut Table<'_, '_>, limits: Limits) -> Option<EndpointSpec> {
+    let mut parts = HttpParts::new(StatusSet::success(), limits);
+    let url = if matches!(table.get("http")?.value, Value::Table(_)) {
+        let mut request = table.table("http")?;
+        request.must("url");
+        let url = request.url("url", &probe::HTTP);
+        parts.read_request(&mut request);
+        request.close();
+        url
+    } else {
+        parts.read_request(table);
+        table.url("http", &probe::HTTP)
+    };
+    parts.read_expectation(table);
+    url.map(|url| EndpointSpec::Http(Box::new(parts.to(url))))
+}

@@ -1,0 +1,49 @@
+#![doc = include_str!("../README.md")]
+
+mod address;
+mod bus;
+mod check;
+mod condition;
+mod dependency;
+mod egress;
+mod endpoint;
+mod engine;
+mod fleet;
+mod graph;
+mod health;
+mod interpolate;
+mod node;
+mod probe;
+mod problem;
+mod reader;
+mod receiver;
+mod route;
+mod scalar;
+mod secret;
+mod sections;
+mod service;
+mod shown;
+mod suggest;
+mod table;
+mod validator;
+
+pub use address::{HostPort, RedisUrl, SecretUrl, TargetUrl};
+pub use bus::{BusDurability, RedisTls};
+pub use check::{
+    Check, CheckSpec, Enforce, EnvCheck, EnvRule, EnvSource, Requirement as EnvRequirement,
+};
+pub use dependency::{DependencyChecker, ProbeConcurrency};
+pub use egress::EgressRules;
+pub use endpoint::{Endpoint, EndpointSpec};
+pub use engine::{Encoding, Engine, MOST_PARTITIONS, key_prefix};
+pub use fleet::Fleet;
+pub use graph::{Graph, Group, NodeKind};
+pub use health::{Baseline, HealthMonitor, Monitor, OnNoData, RateThresholds, RollbackMode};
+pub use interpolate::Env;
+pub use probe::{HttpProbe, LatencyThresholds, Limits, Method, RedisProbe, StatusSet, TcpProbe};
+pub use problem::{Code, Position, Problem, Problems, Severity};
+pub use receiver::{Notifier, Receiver, ReceiverKind, SigningKey};
+pub use route::{Glob, Match, Route};
+pub use secret::Secret;
+pub use service::{Criticality, Requires, Service};
+pub use validator::{OnError, Validator};

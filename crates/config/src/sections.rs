@@ -1,0 +1,238 @@
+//! The top level of the file: every section once, then the names that tie them together.
+//!
+//! Owns the order of reading and the rules between sections. [`Fleet::parse`] calls it. Never
+//! knows a section's keys.
+
+use std::collections::BTreeMap;
+
+use crate::check::Check;
+use crate::dependency::DependencyChecker;
+use crate::egress::EgressRules;
+use crate::endpoint::Endpoint;
+use crate::engine::Engine;
+use crate::fleet::Fleet;
+use crate::graph::Graph;
+use crate::health::HealthMonitor;
+use crate::node::Node;
+use crate::probe::{HttpDefaults, Limits, StatusSet};
+use crate::problem::Code;
+use crate::reader::{Reader, Refers};
+use crate::receiver::{Notifier, ReadReceiver, Receiver, ReceiverKind};
+use crate::route::{Match, Route};
+use crate::scalar;
+use crate::service::{Service, ServiceDefaults};
+use crate::table::Table;
+use crate::validator::Validator;
+
+/// The stages of a fleet that names none.
+const STAGES: [&str; 3] = ["vercel", "railway", "folio"];
+
+/// Sections that only later versions understand.
+const LATER: [&str; 8] =
+    ["store", "telemetry", "windows", "profiles", "tests", "inhibit", "silences_api", "templates"];
+
+/// Reads `vars`, which may refer to the environment and to files.
+pub(crate) fn vars(reader: &Reader<'_>, root: &Node) -> BTreeMap<String, String> {
+    let mut vars = BTreeMap::new();
+    for (name, _, node) in Table::open_quietly(reader, root).named("vars") {
+        if let Some(scalar) = reader.text(node, &format!("`vars.{name}`")) {
+            vars.insert(name.to_owned(), scalar.text);
+        }
+    }
+    vars
+}
+
+/// Reads everything.
+pub(crate) fn fleet(reader: &Reader<'_>, root: &Node) -> Fleet {
+    let mut top = Table::open(reader, root, "");
+    top.get("vars");
+    version(&mut top);
+    let (defaults, health_monitor) = defaults(&mut top);
+    let dependency_checker = DependencyChecker::read(&mut top, defaults.limits);
+    let from = ServiceDefaults {
+        http: defaults.http,
+        limits: dependency_checker.limits,
+        monitor: health_monitor.defaults.clone(),
+        owner: defaults.owner,
+    };
+    let services = services(&mut top, &from);
+    let endpoints = endpoints(&mut top, dependency_checker.limits);
+    let checks = checks(&mut top, defaults.limits);
+    let validator = Validator::read(&mut top);
+    let notifier = Notifier::read(&mut top);
+    let (receivers, routes) = notifications(&mut top);
+    let fleet = Fleet {
+        name: top.text("fleet").unwrap_or_else(|| "default".to_owned()),
+        engine: Engine::read(&mut top),
+        listen: listen(&mut top),
+        stages: stages(&mut top),
+        egress: EgressRules::read(&mut top),
+        graph: graph(reader, &services, &endpoints),
+        services,
+        endpoints,
+        checks,
+        validator,
+        dependency_checker,
+        health_monitor,
+        notifier,
+        receivers,
+        routes,
+        warnings: Vec::new(),
+        source: String::new(),
+    };
+    top.later(&LATER);
+    top.close();
+    reader.resolve();
+    fleet
+}
+
+/// Accepts `version: 1`, the only one there is.
+fn version(top: &mut Table<'_, '_>) {
+    let at = top.get("version").map(|node| node.at);
+    if let (Some(version), Some(at)) = (top.count("version", 0), at)
+        && version != 1
+    {
+        let text = format!("`version` {version} is not supported by this version; it reads 1");
+        top.reader.report(Code::NotSupported, at, text);
+    }
+}
+
+/// Holds what `defaults:` says.
+struct Defaults {
+    limits: Limits,
+    http: HttpDefaults,
+    owner: Option<String>,
+}
+
+/// Reads `defaults:` and, because its `health` block belongs there, `health_monitor:`.
+fn defaults(top: &mut Table<'_, '_>) -> (Defaults, HealthMonitor) {
+    let mut read =
+        Defaults { limits: Limits::default(), http: HttpDefaults::default(), owner: None };
+    let Some(mut table) = top.table("defaults") else {
+        return (read, HealthMonitor::read(top, None));
+    };
+    if let Some(mut probe) = table.table("probe") {
+        read.limits = Limits::read(&mut probe, read.limits);
+        probe.later(&["ip"]);
+        probe.close();
+    }
+    if let Some(mut http) = table.table("http") {
+        read.http.health = http.parse("path", scalar::path).unwrap_or(read.http.health);
+        read.http.ready = http.parse("ready", scalar::path).unwrap_or(read.http.ready);
+        read.http.status = StatusSet::read(&mut http, "status").unwrap_or(read.http.status);
+        http.close();
+    }
+    read.owner = table.text("owner");
+    let monitor = HealthMonitor::read(top, Some(&mut table));
+    table.close();
+    (read, monitor)
+}
+
+fn listen(top: &mut Table<'_, '_>) -> Option<String> {
+    let mut server = top.table("server")?;
+    let listen = server.text("listen");
+    server.later(&["auth"]);
+    server.close();
+    listen
+}
+
+fn stages(top: &mut Table<'_, '_>) -> Vec<String> {
+    let Some(named) = top.texts("stages") else {
+        return STAGES.iter().map(|stage| (*stage).to_owned()).collect();
+    };
+    let mut stages = Vec::new();
+    for (stage, at) in named {
+        match scalar::name(&stage) {
+            Err(why) => top.reader.report(Code::BadValue, at, format!("stage `{stage}` {why}")),
+            Ok(()) if stages.contains(&stage) => {
+                top.reader.report(Code::BadValue, at, format!("stage `{stage}` stands here twice"));
+            }
+            Ok(()) => stages.push(stage),
+        }
+    }
+    stages
+}
+
+fn services(top: &mut Table<'_, '_>, from: &ServiceDefaults) -> BTreeMap<String, Service> {
+    let mut services = BTreeMap::new();
+    for (name, at, node) in top.named("services") {
+        top.reader.define(Refers::Dependency, name, at);
+        let table = Table::open(top.reader, node, &format!("services.{name}"));
+        services.insert(name.to_owned(), Service::read(name, table, from));
+    }
+    services
+}
+
+fn endpoints(top: &mut Table<'_, '_>, limits: Limits) -> BTreeMap<String, Endpoint> {
+    let mut endpoints = BTreeMap::new();
+    for (name, at, node) in top.named("endpoints") {
+        if top.reader.define(Refers::Dependency, name, at).is_some() {
+            let text = format!("`{name}` is a service and an endpoint");
+            top.reader.report(Code::Conflict, at, text);
+        }
+        let table = Table::open(top.reader, node, &format!("endpoints.{name}"));
+        if let Some(endpoint) = Endpoint::read(name, table, limits) {
+            endpoints.insert(name.to_owned(), endpoint);
+        }
+    }
+    endpoints
+}
+
+fn checks(top: &mut Table<'_, '_>, limits: Limits) -> BTreeMap<String, Check> {
+    let mut checks = BTreeMap::new();
+    for (name, at, node) in top.named("checks") {
+        top.reader.define(Refers::Check, name, at);
+        let table = Table::open(top.reader, node, &format!("checks.{name}"));
+        if let Some(check) = Check::read(name, table, limits) {
+            checks.insert(name.to_owned(), check);
+        }
+    }
+    checks
+}
+
+/// Reads receivers and routes. Without either, everything is told to the log.
+fn notifications(top: &mut Table<'_, '_>) -> (BTreeMap<String, Receiver>, Vec<Route>) {
+    let mut receivers = BTreeMap::new();
+    let mut skipped = Vec::new();
+    let named = top.named("receivers");
+    for (name, at, node) in &named {
+        top.reader.define(Refers::Receiver, name, *at);
+        match Receiver::read(name, top, node) {
+            ReadReceiver::Usable(receiver) => {
+                receivers.insert((*name).to_owned(), receiver);
+            }
+            ReadReceiver::Skipped => skipped.push(*name),
+            ReadReceiver::Broken => {}
+        }
+    }
+    let mut routes = Route::read_all(top);
+    for route in &mut routes {
+        route.to.retain(|name| !skipped.contains(&name.as_str()));
+    }
+    if named.is_empty() && routes.is_empty() {
+        let name = "log".to_owned();
+        let matches = Match::default();
+        routes.push(Route { matches, to: vec![name.clone()], continues: false });
+        receivers.insert(name.clone(), Receiver { name, kind: ReceiverKind::Log });
+    }
+    (receivers, routes)
+}
+
+/// Builds the graph and warns of services that need each other.
+fn graph(
+    reader: &Reader<'_>,
+    services: &BTreeMap<String, Service>,
+    endpoints: &BTreeMap<String, Endpoint>,
+) -> Graph {
+    let needs = services.iter().map(|(name, service)| (name.clone(), service.requires.clone()));
+    let graph = Graph::new(needs, endpoints.keys().cloned());
+    for group in graph.cycles() {
+        let names: Vec<String> = group.iter().map(|name| format!("`{name}`")).collect();
+        let place = group.first().and_then(|name| reader.defined(Refers::Dependency, name));
+        if let Some(at) = place {
+            let text = format!("{} require each other", names.join(" and "));
+            reader.hint(Code::Cycle, at, text, "they are judged together");
+        }
+    }
+    graph
+}

@@ -1,0 +1,203 @@
+//! The services this fleet deploys.
+//!
+//! Owns the `services:` section with every default already applied. All three checking workers
+//! read it. Never probes a service.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::address::TargetUrl;
+use crate::health::Monitor;
+use crate::node::{Node, Value};
+use crate::probe::{self, HttpDefaults, HttpParts, HttpProbe, Limits, StatusSet};
+use crate::problem::Code;
+use crate::reader::Refers;
+use crate::scalar;
+use crate::table::Table;
+
+/// Describes one deployed service.
+#[derive(Clone, Debug, Serialize)]
+pub struct Service {
+    /// The name events use.
+    pub name: String,
+    /// The base address; `None` where the service has nothing to ask over HTTP.
+    pub url: Option<TargetUrl>,
+    /// The liveness request, also what the dependency-checker asks; `None` without a URL or when
+    /// switched off.
+    pub health: Option<HttpProbe>,
+    /// The readiness request; `None` without a URL or when switched off.
+    pub ready: Option<HttpProbe>,
+    /// What it needs to work.
+    pub requires: Vec<Requires>,
+    /// Names of the checks run when it is deployed, beside the validator's own list.
+    pub checks: Vec<String>,
+    /// How its health is watched.
+    pub monitor: Monitor,
+    /// The team that is told.
+    pub owner: Option<String>,
+    /// Free labels.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// Names something a service needs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Requires {
+    /// A service or an endpoint.
+    pub name: String,
+    /// How much it is needed.
+    pub criticality: Criticality,
+}
+
+/// Says how much a dependency is needed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Criticality {
+    /// Without it the service is impaired.
+    #[default]
+    Hard,
+    /// Without it the service is degraded.
+    Soft,
+}
+
+/// Holds what services start from.
+#[derive(Clone, Debug)]
+pub(crate) struct ServiceDefaults {
+    pub(crate) http: HttpDefaults,
+    pub(crate) limits: Limits,
+    pub(crate) monitor: Monitor,
+    pub(crate) owner: Option<String>,
+}
+
+/// One of a service's two requests before the URL is applied.
+struct Request {
+    path: Option<String>,
+    status: StatusSet,
+}
+
+impl Service {
+    /// Reads one entry of `services:`.
+    pub(crate) fn read(name: &str, mut table: Table<'_, '_>, from: &ServiceDefaults) -> Self {
+        let url = table.url("url", &probe::HTTP);
+        let mut monitor = from.monitor.clone();
+        let health = Request::read(&mut table, "health", &from.http.health, &from.http, |inner| {
+            monitor = Monitor::read(inner, &from.monitor);
+        });
+        let ready = Request::read(&mut table, "ready", &from.http.ready, &from.http, |_| ());
+        let base = url.map(|url| match &health.path {
+            Some(path) => url.without(path),
+            None => url,
+        });
+        let service = Self {
+            name: name.to_owned(),
+            health: base.as_ref().and_then(|base| health.probe(base, from.limits)),
+            ready: base.as_ref().and_then(|base| ready.probe(base, from.limits)),
+            url: base,
+            requires: requires(name, &mut table),
+            checks: checks(&mut table),
+            monitor,
+            owner: table.text("owner").or_else(|| from.owner.clone()),
+            labels: labels(&mut table),
+        };
+        table.later(&["image", "grpc", "metrics", "targets", "quorum", "extends"]);
+        table.close();
+        service
+    }
+}
+
+impl Request {
+    /// Reads `health: /path`, `health: false` or `health: { path: /path, … }`.
+    fn read(
+        table: &mut Table<'_, '_>,
+        key: &'static str,
+        path: &str,
+        from: &HttpDefaults,
+        more: impl FnOnce(&mut Table<'_, '_>),
+    ) -> Self {
+        let default = || Self { path: Some(path.to_owned()), status: from.status.clone() };
+        let Some(node) = table.get(key) else { return default() };
+        match node.value {
+            Value::Bool(true) => default(),
+            Value::Bool(false) => Self { path: None, status: StatusSet::none() },
+            Value::Table(_) => {
+                let Some(mut inner) = table.table(key) else { return default() };
+                let path = inner.parse("path", scalar::path).unwrap_or_else(|| path.to_owned());
+                let status = StatusSet::read(&mut inner, "status");
+                more(&mut inner);
+                inner.close();
+                Self { path: Some(path), status: status.unwrap_or_else(|| from.status.clone()) }
+            }
+            Value::Null | Value::Number(_) | Value::Text(_) | Value::List(_) => {
+                Self { path: table.parse(key, scalar::path), ..default() }
+            }
+        }
+    }
+
+    fn probe(&self, base: &TargetUrl, limits: Limits) -> Option<HttpProbe> {
+        let path = self.path.as_ref()?;
+        Some(HttpParts::new(self.status.clone(), limits).to(base.below(path)))
+    }
+}
+
+/// Reads `requires: [a, { name: b, soft: true }]`.
+fn requires(service: &str, table: &mut Table<'_, '_>) -> Vec<Requires> {
+    let what = table.name("requires");
+    let path = table.path_to("requires");
+    let Some(node) = table.get("requires") else { return Vec::new() };
+    let Value::List(items) = &node.value else {
+        table.reader.wrong(node, &what, "a list");
+        return Vec::new();
+    };
+    let mut requires: Vec<Requires> = Vec::new();
+    for item in items {
+        let Some((name, at, criticality)) = required(table, item, &what, &path) else { continue };
+        if name == service {
+            let text = format!("service `{service}` requires itself");
+            table.reader.report(Code::SelfEdge, at, text);
+        } else if requires.iter().any(|known| known.name == name) {
+            let text = format!("service `{service}` requires `{name}` twice");
+            table.reader.report(Code::BadValue, at, text);
+        } else {
+            table.reader.refer(Refers::Dependency, &name, at);
+            requires.push(Requires { name, criticality });
+        }
+    }
+    requires
+}
+
+/// Reads one need in its short or long form.
+fn required(
+    table: &Table<'_, '_>,
+    item: &Node,
+    what: &str,
+    path: &str,
+) -> Option<(String, crate::problem::Position, Criticality)> {
+    if !matches!(item.value, Value::Table(_)) {
+        let name = table.reader.text(item, what)?;
+        return Some((name.text, item.at, Criticality::Hard));
+    }
+    let mut long = Table::open(table.reader, item, path);
+    let at = long.must("name").map(|node| node.at);
+    let name = long.text("name");
+    let soft = long.flag("soft").unwrap_or_default();
+    long.later(&["for", "criticality"]);
+    long.close();
+    Some((name?, at?, if soft { Criticality::Soft } else { Criticality::Hard }))
+}
+
+fn checks(table: &mut Table<'_, '_>) -> Vec<String> {
+    let checks = table.texts("checks").unwrap_or_default();
+    for (name, at) in &checks {
+        table.reader.refer(Refers::Check, name, *at);
+    }
+    checks.into_iter().map(|(name, _)| name).collect()
+}
+
+fn labels(table: &mut Table<'_, '_>) -> BTreeMap<String, String> {
+    let what = table.name("labels");
+    let read = |(name, _, node): (&str, _, &Node)| {
+        Some((name.to_owned(), table.reader.text(node, &what)?.text))
+    };
+    let labels = table.named("labels");
+    labels.into_iter().filter_map(read).collect()
+}

@@ -1,0 +1,116 @@
+//! Who lives: one record per worker process, written by its beats.
+//!
+//! A process writes its own record every few seconds and removes it when it leaves; the manager
+//! removes those of the dead. Being listed is no proof of life: see [`Instance::is_alive`].
+
+use std::time::Duration;
+
+use printery_streams::{Error, ErrorKind, Keys, Session};
+use redis::{cmd, pipe};
+use serde::{Deserialize, Serialize};
+
+use crate::controls::{self, Control, Hold};
+
+/// How often a process beats.
+pub const BEAT_EVERY: Duration = Duration::from_secs(5);
+
+/// Silence after which a process counts as dead: three beats, so that one lost command or a short
+/// stall does not.
+pub const DEAD_AFTER: Duration = Duration::from_secs(15);
+
+/// What a process says of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Instance {
+    /// The consumer's name, unique per process start.
+    pub instance: String,
+    /// The worker kind.
+    pub worker: String,
+    /// The host it runs on.
+    pub host: String,
+    /// Its process id there.
+    pub pid: u32,
+    /// The version of the program.
+    pub version: String,
+    /// `running`, `draining` or `stopping`.
+    pub phase: String,
+    /// When it started, the server's milliseconds.
+    pub started_ms: u64,
+    /// When it last beat, the server's milliseconds.
+    pub beat_ms: u64,
+    /// Handlers it may run at once.
+    pub concurrency: usize,
+    /// Deliveries it works on.
+    pub in_flight: usize,
+    /// Deliveries it settled since it started.
+    pub settled: u64,
+    /// Attempts that failed since it started.
+    pub failed: u64,
+    /// Where it serves its own `/health`, `/ready` and `/metrics`.
+    pub http: Option<String>,
+    /// Why it takes nothing new; none when it does.
+    #[serde(default)]
+    pub hold: Option<Hold>,
+    /// How many partitions it was told of; none is a fleet under the plain prefix.
+    #[serde(default)]
+    pub partitions: Option<u16>,
+}
+
+impl Instance {
+    /// Whether it beat recently, by the server's clock.
+    pub fn is_alive(&self, now_ms: u64) -> bool {
+        u128::from(now_ms.saturating_sub(self.beat_ms)) < DEAD_AFTER.as_millis()
+    }
+}
+
+/// Writes a process' record, and reads what its worker was told.
+///
+/// # Errors
+/// The record may have been written although the controls cannot be read.
+/// # Redis
+/// `HSET` and `HMGET` in one round trip.
+pub async fn beat(
+    session: &mut Session,
+    keys: &Keys,
+    instance: &Instance,
+) -> Result<Control, Error> {
+    let key = keys.instances();
+    let record = serde_json::to_string(instance)
+        .map_err(|error| Error::new(ErrorKind::Malformed, "beat", &key, error.to_string()))?;
+    let mut both = pipe();
+    both.cmd("HSET").arg(&key).arg(&instance.instance).arg(record);
+    both.add_command(controls::ask(keys, &instance.worker));
+    let reply = session.pipeline("beat", &key, &both).await?;
+    controls::answer(keys, reply.into_iter().next_back().unwrap_or(redis::Value::Nil))
+}
+
+/// Removes records.
+///
+/// # Redis
+/// `HDEL`.
+pub async fn remove(session: &mut Session, keys: &Keys, names: &[String]) -> Result<(), Error> {
+    if names.is_empty() {
+        return Ok(());
+    }
+    let key = keys.instances();
+    let mut command = cmd("HDEL");
+    command.arg(&key).arg(names);
+    session.query("remove instances", &key, &command).await.map(drop)
+}
+
+/// Reads all records, by worker and age; one that cannot be read is left out.
+///
+/// # Redis
+/// `HGETALL`; its size is the number of processes, dead ones not yet removed included.
+pub async fn list(session: &mut Session, keys: &Keys) -> Result<Vec<Instance>, Error> {
+    let key = keys.instances();
+    let mut command = cmd("HVALS");
+    command.arg(&key);
+    let reply = session.query("list instances", &key, &command).await?;
+    let records: Vec<Vec<u8>> = redis::from_redis_value(reply).map_err(|_shape| {
+        Error::new(ErrorKind::Malformed, "list instances", &key, "not a hash of records")
+    })?;
+    let mut instances: Vec<Instance> =
+        records.iter().filter_map(|record| serde_json::from_slice(record).ok()).collect();
+    instances.sort_by(|a, b| (&a.worker, a.started_ms).cmp(&(&b.worker, b.started_ms)));
+    Ok(instances)
+}

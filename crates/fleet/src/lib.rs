@@ -1,0 +1,6 @@
+#![doc = include_str!("../README.md")]
+
+pub mod controls;
+pub mod dead_letters;
+pub mod instances;
+pub mod operator_log;

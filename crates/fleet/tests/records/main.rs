@@ -1,0 +1,13 @@
+//! The fleet's records in a real Redis: dead letters come back whole, and instances are listed.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a set-up that fails is a failed test, and a panic is how a test fails"
+)]
+
+mod controls;
+mod dead_letters;
+mod instances;
+mod moving;
+mod operator_log;
+mod scene;

@@ -1,0 +1,36 @@
+#![doc = include_str!("../README.md")]
+
+pub mod args;
+mod bus;
+mod committer;
+mod controls;
+mod disposition;
+mod engine;
+mod executor;
+pub mod exit;
+mod handler;
+mod heartbeat;
+mod http;
+mod intake;
+mod lane;
+mod lease_keeper;
+pub mod logging;
+mod outage;
+mod process;
+mod promoter;
+mod pulse;
+pub mod readiness;
+mod registry;
+pub mod rules;
+mod run;
+pub mod settings;
+mod settlement;
+pub mod shutdown;
+mod sweeper;
+mod telemetry;
+mod worker;
+
+pub use handler::{Context, Effects, Handler, Outcome, Refusal, Wish};
+pub use printery_events as events;
+pub use printery_events::topology::Worker;
+pub use run::{Boot, Problems, run};

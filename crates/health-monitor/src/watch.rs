@@ -1,0 +1,58 @@
+//! What is watched where: every service of the fleet with its addresses.
+//!
+//! Owns the choice of addresses and limits for each service. The handler builds its watches from
+//! it at boot; it never dials anything.
+
+use std::collections::BTreeMap;
+
+use printery_config::{self as config, Fleet, Monitor, Service};
+use printery_probes::{Error, HttpProbe, Limits};
+
+/// How one service is watched.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    /// How long and how strictly.
+    pub monitor: Monitor,
+    /// Where it is asked; never empty.
+    pub addresses: Vec<Address>,
+}
+
+/// One address of a service.
+#[derive(Debug)]
+pub(crate) struct Address {
+    /// What the address is for, such as `health` or `ready`.
+    pub name: &'static str,
+    /// How it is asked.
+    pub probe: HttpProbe,
+    /// How long one look may take; a window repeats by itself, so a look does not.
+    pub limits: Limits,
+}
+
+/// Every service by name: how it is watched, or why it cannot be, as a clause.
+pub(crate) type Watches = BTreeMap<String, Result<Watch, String>>;
+
+/// Lists every service of the fleet.
+pub(crate) fn watches(fleet: &Fleet) -> Watches {
+    fleet.services.values().map(|service| (service.name.clone(), watch(service))).collect()
+}
+
+fn watch(service: &Service) -> Result<Watch, String> {
+    let monitor = service.monitor.clone();
+    let mut addresses = Vec::new();
+    for (name, http) in [("health", &service.health), ("ready", &service.ready)] {
+        let Some(http) = http else { continue };
+        let probe = http_probe(http).map_err(|error| error.to_string())?;
+        let limits = Limits::new(monitor.timeout, http.limits.connect_timeout, 1);
+        addresses.push(Address { name, probe, limits });
+    }
+    if addresses.is_empty() {
+        return Err("no health URL configured".to_owned());
+    }
+    Ok(Watch { monitor, addresses })
+}
+
+/// Slowness is judged over the whole window, so the probe itself has no limit for it.
+fn http_probe(http: &config::HttpProbe) -> Result<HttpProbe, Error> {
+    let probe = HttpProbe::configured(http)?;
+    Ok(HttpProbe { warn_after: None, fail_after: None, ..probe })
+}

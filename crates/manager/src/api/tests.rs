@@ -1,0 +1,191 @@
+//! The routes on a real socket, asked by a real client.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use printery_testkit::RedisServer;
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+
+use super::*;
+use crate::checker::Unwell;
+use crate::collector::Collector;
+use crate::local_http;
+use crate::roll::State;
+use crate::snapshot::tests::{child, facts};
+
+const SOON: Duration = Duration::from_secs(10);
+
+/// A served API, and what decides its answers.
+struct Served {
+    address: SocketAddr,
+    roll: watch::Sender<Roll>,
+    _unwell: watch::Sender<Unwell>,
+    _tasks: JoinSet<()>,
+}
+
+impl Served {
+    async fn start(redis: &RedisServer, guard: Guard, collect: bool) -> Self {
+        let stages = printery_events::topology::DEFAULT_STAGES.map(str::to_owned);
+        let partitions =
+            printery_streams::Partitions::try_new(&redis.url(), "materi", None, SOON).unwrap();
+        let (collector, collected) = Collector::new(&partitions, &stages);
+        let mut tasks = JoinSet::new();
+        if collect {
+            tasks.spawn(collector.run());
+        }
+        let roll = watch::Sender::new(Roll {
+            children: vec![child("validator", State::Running)],
+            draining: false,
+        });
+        let unwell = watch::Sender::new(Unwell::new());
+        let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+        let api = Api {
+            facts: Arc::new(facts()),
+            roll: roll.subscribe(),
+            unwell: unwell.subscribe(),
+            collected,
+            recorder: recorder.handle(),
+        };
+        let listener = server::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tasks.spawn(server::serve(listener, routes(api, guard)));
+        Self { address, roll, _unwell: unwell, _tasks: tasks }
+    }
+
+    async fn get(&self, path: &str) -> (u16, String) {
+        let answer = local_http::get(self.address, path, SOON).await.unwrap();
+        (answer.status, answer.body)
+    }
+
+    async fn json(&self, path: &str) -> (u16, Value) {
+        let (status, body) = self.get(path).await;
+        (status, serde_json::from_str(&body).unwrap_or_else(|error| panic!("{error}: {body}")))
+    }
+
+    /// Sends bytes and gives the first line of the answer.
+    async fn raw(&self, request: &str) -> String {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer.lines().next().unwrap_or_default().to_owned()
+    }
+}
+
+#[tokio::test]
+async fn status_shows_workers_streams_and_queues_and_groups_come_back() {
+    let redis = RedisServer::start().await;
+    let served = Served::start(&redis, Guard::Loopback, true).await;
+    let (status, fleet) = served.json("/api/status").await;
+    assert_eq!(status, 200);
+    assert_eq!(fleet["workers"].as_array().unwrap().len(), 4);
+    assert_eq!(fleet["workers"][0]["worker"], "validator");
+    assert_eq!(fleet["workers"][0]["state"], "running");
+    assert_eq!(fleet["redis"]["groups_exist"], true, "they were missing and have been made");
+    let streams = fleet["streams"].as_array().unwrap();
+    assert!(streams.iter().all(|stream| stream["exists"] == true && stream["lag"] == 0));
+    assert_eq!(fleet["queues"][3]["dead_letters"], 0);
+    assert_eq!(served.get("/ready").await.0, 200);
+    let (status, worker) = served.json("/api/workers/validator").await;
+    assert_eq!((status, &worker["pid"]), (200, &fleet["workers"][0]["pid"]));
+}
+
+#[tokio::test]
+async fn a_status_that_is_asked_for_shows_what_was_just_published() {
+    let redis = RedisServer::start().await;
+    let served = Served::start(&redis, Guard::Loopback, true).await;
+    served.json("/api/status").await;
+    let connection = redis.connect().await;
+    connection.add("materi:events:deployment:deployment:started", &[("id", "1")]).await;
+    let waiting = printery_testkit::eventually("the entry is shown", SOON, async || {
+        let (_, groups) = served.json("/api/groups").await;
+        let lag = &groups[0]["lag"];
+        if *lag == 1 { Ok(lag.clone()) } else { Err(groups.to_string()) }
+    });
+    assert_eq!(waiting.await, 1);
+}
+
+#[tokio::test]
+async fn health_and_readiness_follow_the_children() {
+    let redis = RedisServer::start().await;
+    let served = Served::start(&redis, Guard::Loopback, true).await;
+    served.json("/api/status").await;
+    assert_eq!(served.json("/health").await.0, 200);
+    served.roll.send_modify(|roll| roll.children[0].state = State::Failed);
+    let (status, health) = served.json("/health").await;
+    assert_eq!((status, &health["parts"]["validator"]["status"]), (503, &"failing".into()));
+    let (status, ready) = served.json("/ready").await;
+    assert_eq!((status, &ready["waiting_for"][0]), (503, &"validator".into()));
+}
+
+#[tokio::test]
+async fn nothing_is_ready_before_redis_has_answered() {
+    let redis = RedisServer::start().await;
+    let served = Served::start(&redis, Guard::Loopback, false).await;
+    let (status, ready) = served.json("/ready").await;
+    assert_eq!((status, &ready["waiting_for"][0]), (503, &"redis".into()));
+    assert_eq!(served.get("/health").await.0, 200, "the process itself is well");
+}
+
+#[tokio::test]
+async fn refusals_have_the_contract_s_shape() {
+    let redis = RedisServer::start().await;
+    let served = Served::start(&redis, Guard::Loopback, true).await;
+    let (status, body) = served.json("/api/nothing").await;
+    assert_eq!(status, 404);
+    assert_eq!(body["success"], false);
+    assert_eq!(body["error"]["code"], "NOT_FOUND");
+    assert!(body["error"]["message"].as_str().unwrap().contains("/api/nothing"));
+    assert!(body["timestamp"].is_string() && body["error"].get("details").is_some());
+    let (status, body) = served.json("/api/workers/nobody").await;
+    assert_eq!((status, &body["error"]["details"]["workers"][0]), (404, &"validator".into()));
+    let post = served.raw("POST /api/status HTTP/1.0\r\n\r\n").await;
+    assert_eq!(post, "HTTP/1.0 405 Method Not Allowed");
+}
+
+#[tokio::test]
+async fn foreign_host_names_are_refused() {
+    let redis = RedisServer::start().await;
+    let served = Served::start(&redis, Guard::Loopback, true).await;
+    let ask = |host: &str| format!("GET /health HTTP/1.0\r\nHost: {host}\r\n\r\n");
+    assert_eq!(served.raw(&ask("localhost:1")).await, "HTTP/1.0 200 OK");
+    assert_eq!(served.raw(&ask("evil.example")).await, "HTTP/1.0 403 Forbidden");
+}
+
+#[tokio::test]
+async fn without_the_token_only_probes_are_answered() {
+    let redis = RedisServer::start().await;
+    let guard = Guard::try_new("0.0.0.0:1".parse().unwrap(), Some("t0ken".to_owned().into()));
+    let served = Served::start(&redis, guard.unwrap(), true).await;
+    assert_eq!(served.get("/metrics").await.0, 200);
+    assert_eq!(served.get("/health").await.0, 200);
+    for path in ["/api/status", "/", "/api/nothing"] {
+        assert_eq!(served.get(path).await.0, 401, "{path}");
+    }
+    let line = "GET /api/status HTTP/1.0\r\nAuthorization: Bearer t0ken\r\n\r\n";
+    assert_eq!(served.raw(line).await, "HTTP/1.0 200 OK");
+}
+
+#[tokio::test]
+async fn metrics_cover_the_children_that_answer() {
+    let redis = RedisServer::start().await;
+    let served = Served::start(&redis, Guard::Loopback, true).await;
+    let worker = printery_testkit::HttpService::start().await;
+    let text = "# TYPE printery_events_processed_total counter\n\
+                printery_events_processed_total{outcome=\"done\"} 3\n";
+    let answer = printery_testkit::Answer::Full(200, Vec::new(), text.to_owned());
+    worker.answer_at("/metrics", answer);
+    served.roll.send_modify(|roll| {
+        roll.children[0].http = Some(worker.addr());
+        // Nobody listens there.
+        let http = Some("127.0.0.1:1".parse().unwrap());
+        roll.children.push(crate::roll::ChildView { http, ..child("notifier", State::Running) });
+    });
+    let (status, body) = served.get("/metrics").await;
+    assert_eq!(status, 200);
+    let line = "printery_events_processed_total{outcome=\"done\",worker=\"validator\"} 3";
+    assert!(body.lines().any(|found| found == line), "{body}");
+}

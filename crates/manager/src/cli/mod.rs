@@ -1,0 +1,163 @@
+//! The command line: one file per verb, and this table of them.
+//!
+//! Parses what was typed and hands it to the verb; without a verb the fleet runs. A new verb is a
+//! file here, a variant of [`Verb`] and an arm of [`main`].
+
+mod audit;
+mod bench;
+mod completions;
+mod config;
+pub(crate) mod deploy;
+mod dlq;
+mod doctor;
+mod events;
+mod explain;
+pub(crate) mod failure;
+mod follower;
+pub(crate) mod gist;
+mod group;
+mod health;
+pub(crate) mod interrupt;
+mod observed;
+pub(crate) mod operator;
+pub(crate) mod output;
+mod owner;
+mod publish;
+pub(crate) mod redis_cli;
+pub(crate) mod sighting;
+mod status;
+pub(crate) mod table;
+pub(crate) mod target;
+pub(crate) mod times;
+
+use std::process::ExitCode;
+
+use clap::parser::ValueSource;
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
+use printery_harness::args::CommonArgs;
+
+use crate::demo;
+use crate::run;
+use crate::settings::ManagerArgs;
+
+/// Validates, checks, watches and announces deployments that flow through Redis Streams.
+#[derive(Debug, Parser)]
+#[command(name = "printery-workers", version, about)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    common: CommonArgs,
+    #[command(flatten)]
+    manager: ManagerArgs,
+    #[command(subcommand)]
+    verb: Option<Verb>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Run the fleet; the same as no command at all
+    Run,
+    /// Show the whole fleet at work on this machine
+    Demo(demo::DemoArgs),
+    /// Publish one event
+    Publish(publish::PublishArgs),
+    /// Publish the event sequence of a deployment, step by step
+    Deploy(deploy::DeployArgs),
+    /// List or follow events, or print their schemas
+    #[command(subcommand)]
+    Events(events::EventsVerb),
+    /// Show who runs, what waits, what is worked on and what was given up
+    Status(status::StatusArgs),
+    /// Explain where an event is, why, and what happens to it next
+    Explain(explain::ExplainArgs),
+    /// List dead letters, sum them up, put them back or away
+    #[command(subcommand)]
+    Dlq(dlq::DlqVerb),
+    /// List consumer groups, pause and resume their workers
+    #[command(subcommand)]
+    Group(group::GroupVerb),
+    /// Tell or say who runs each worker kind
+    #[command(subcommand)]
+    Owner(owner::OwnerVerb),
+    /// Tell what is wrong with the fleet, and what to do about it
+    Doctor(doctor::DoctorArgs),
+    /// Account for every entry of every stream, and repair what can be repaired
+    Audit(audit::AuditArgs),
+    /// Measure the fleet against the least code that could do the job
+    Bench(bench::BenchArgs),
+    /// Check or show the fleet file
+    #[command(subcommand)]
+    Config(config::ConfigVerb),
+    /// Print what a shell needs to complete this command line
+    Completions(completions::CompletionsArgs),
+    /// Ask the process at --http-addr whether it is well; exits 0 or 1
+    Health,
+}
+
+/// Does what was typed.
+pub(crate) fn main() -> ExitCode {
+    let matches = Cli::command().get_matches();
+    let Cli { common, manager, verb } =
+        Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let (common, manager) = (common.without_blanks(), manager.without_blanks());
+    match verb {
+        None | Some(Verb::Run) => run::run(&common, &manager),
+        Some(Verb::Demo(args)) => demo::demo(&common, &args),
+        Some(Verb::Publish(args)) => publish::publish(&common, &args),
+        Some(Verb::Deploy(args)) => deploy::deploy(&common, &args),
+        Some(Verb::Events(verb)) => events::events(&common, &verb),
+        Some(Verb::Status(args)) => status::status(&common, &args),
+        Some(Verb::Explain(args)) => explain::explain(&common, &args),
+        Some(Verb::Dlq(verb)) => dlq::dlq(&common, &verb.of(typed_worker(&matches))),
+        Some(Verb::Group(verb)) => group::group(&common, &verb),
+        Some(Verb::Owner(verb)) => owner::owner(&common, &verb),
+        Some(Verb::Doctor(args)) => doctor::doctor(&common, &args),
+        Some(Verb::Audit(args)) => audit::audit(&common, &args, typed_worker(&matches).as_deref()),
+        Some(Verb::Bench(args)) => bench::bench(&args),
+        Some(Verb::Config(verb)) => config::config(&common, &verb),
+        Some(Verb::Completions(args)) => completions::completions(&args),
+        Some(Verb::Health) => health::health(&common),
+    }
+}
+
+/// The worker that was typed as `--worker`: to a verb it says which worker is meant. What the
+/// environment says is about the process that runs the fleet.
+fn typed_worker(matches: &ArgMatches) -> Option<String> {
+    let typed = matches.value_source("worker") == Some(ValueSource::CommandLine);
+    typed.then(|| matches.get_one::<String>("worker").cloned()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_worker_is_typed_before_or_after_the_verb() {
+        for line in [
+            &["printery-workers", "--worker", "validator", "dlq", "list"][..],
+            &["printery-workers", "dlq", "list", "--worker=validator"],
+        ] {
+            let matches = Cli::command().try_get_matches_from(line).unwrap();
+            assert_eq!(typed_worker(&matches).as_deref(), Some("validator"), "{line:?}");
+        }
+        let matches = Cli::command().try_get_matches_from(["printery-workers", "dlq", "list"]);
+        assert_eq!(typed_worker(&matches.unwrap()), None);
+    }
+
+    #[test]
+    fn flags_are_understood_before_and_after_the_verb() {
+        for line in [
+            ["printery-workers", "--supervised", "--worker=none", "run"],
+            ["printery-workers", "run", "--worker=none", "--supervised=true"],
+        ] {
+            let cli = Cli::try_parse_from(line).unwrap();
+            assert_eq!(cli.manager.supervised.as_deref(), Some("true"), "{line:?}");
+            assert_eq!(cli.manager.worker.as_deref(), Some("none"), "{line:?}");
+            assert!(matches!(cli.verb, Some(Verb::Run)), "{line:?}");
+        }
+    }
+}

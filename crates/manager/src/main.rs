@@ -1,0 +1,33 @@
+#![doc = include_str!("../README.md")]
+
+mod api;
+mod checker;
+mod child;
+mod cli;
+mod collector;
+mod demo;
+mod groups;
+mod janitor;
+mod launch;
+mod layout;
+mod leftovers;
+mod local_http;
+mod metrics_merge;
+mod notify;
+mod observation;
+mod observer;
+mod parent;
+mod restart;
+mod roll;
+mod roster;
+mod run;
+mod settings;
+mod snapshot;
+mod socket_directory;
+mod supervisor;
+mod telemetry;
+mod totals;
+
+fn main() -> std::process::ExitCode {
+    cli::main()
+}

@@ -1,0 +1,233 @@
+//! Starts, watches, restarts and drains the children: the roster's decisions, carried out.
+//!
+//! One task owns all of it; others see what it publishes through a watch channel and wait for
+//! nothing. It holds no lock and never waits for a child, so its state can be read at any time.
+
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use printery_harness::shutdown::{Phase, Shutdown};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+use crate::child::{Child, Launch, Order, Report, Reporter};
+use crate::parent::Parent;
+use crate::restart::{Decision, Exit};
+use crate::roll::Roll;
+use crate::roster::{Action, Ending, Plan, Roster};
+use crate::socket_directory::SocketDirectory;
+use crate::telemetry;
+
+/// Reports that may wait for the supervisor; a child that says more is held up, nobody else. 64.
+const INBOX: usize = 64;
+/// How long the loop sleeps when nothing is due; only a bound, every event wakes it. 60 s.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// A worker of this fleet and how it is started.
+#[derive(Debug, Clone)]
+pub(crate) struct Enrolled {
+    /// The worker's name.
+    pub(crate) worker: &'static str,
+    /// How its process is started.
+    pub(crate) launch: Launch,
+}
+
+/// The task that owns the children.
+#[derive(Debug)]
+pub(crate) struct Supervisor {
+    roster: Roster,
+    enrolled: Vec<Enrolled>,
+    /// Where the notify sockets are; lives as long as the supervisor.
+    directory: SocketDirectory,
+    hands: Vec<Option<mpsc::UnboundedSender<Order>>>,
+    inbox: mpsc::Receiver<(usize, Report)>,
+    reporting: mpsc::Sender<(usize, Report)>,
+    tending: JoinSet<()>,
+    spawned: u64,
+    parent: Parent,
+    roll: watch::Sender<Roll>,
+}
+
+impl Supervisor {
+    /// Enrols the workers, stage by stage in the order of their start; starts nothing.
+    ///
+    /// # Errors
+    /// The directory for the notify sockets cannot be made.
+    pub(crate) fn try_new(plan: Plan, stages: Vec<Vec<Enrolled>>) -> std::io::Result<Self> {
+        let names: Vec<Vec<&str>> =
+            stages.iter().map(|stage| stage.iter().map(|one| one.worker).collect()).collect();
+        let roster = Roster::new(plan, &names);
+        let enrolled: Vec<_> = stages.into_iter().flatten().collect();
+        let (reporting, inbox) = mpsc::channel(INBOX);
+        Ok(Self {
+            roll: watch::Sender::new(roster.roll()),
+            roster,
+            hands: vec![None; enrolled.len()],
+            enrolled,
+            directory: SocketDirectory::try_new()?,
+            inbox,
+            reporting,
+            tending: JoinSet::new(),
+            spawned: 0,
+            parent: Parent::from_environment(Instant::now()),
+        })
+    }
+
+    /// The children as they are, now and after every change.
+    pub(crate) fn watch(&self) -> watch::Receiver<Roll> {
+        self.roll.subscribe()
+    }
+
+    /// Runs the children until a shutdown has ended the last of them.
+    ///
+    /// Woken by reports, by the shutdown's phases and by what the roster has due; ends with the
+    /// roster's ending.
+    pub(crate) async fn run(mut self, shutdown: Shutdown) -> Ending {
+        let begin = self.roster.begin(Instant::now());
+        self.act(begin);
+        let ending = loop {
+            self.catch_up();
+            self.publish();
+            if let Some(ending) = self.roster.ending() {
+                break ending;
+            }
+            self.turn(&shutdown).await;
+        };
+        while let Some(joined) = self.tending.join_next().await {
+            log_panic(joined);
+        }
+        ending
+    }
+
+    /// Waits for one event and takes note of it.
+    async fn turn(&mut self, shutdown: &Shutdown) {
+        let draining = self.roll.borrow().draining;
+        let stopping = self.roster.is_stopping();
+        let wake = tokio::time::sleep_until(self.wake().into());
+        tokio::select! {
+            Some((place, report)) = self.inbox.recv() => self.hear(place, report),
+            Some(joined) = self.tending.join_next() => log_panic(joined),
+            () = shutdown.reached(Phase::Draining), if !draining => {
+                self.roster.drain(Instant::now());
+            }
+            () = shutdown.reached(Phase::Stopping), if draining && !stopping => {
+                let kills = self.roster.stop_at_once();
+                self.act(kills);
+            }
+            () = wake => {}
+        }
+    }
+
+    /// Does what is due, and what becomes due by it: a start that fails lets others begin.
+    fn catch_up(&mut self) {
+        loop {
+            let due = self.roster.tick(Instant::now());
+            if due.is_empty() {
+                return;
+            }
+            self.act(due);
+        }
+    }
+
+    fn wake(&self) -> Instant {
+        let due = self.roster.next_wake().into_iter().chain(self.parent.next_ping()).min();
+        due.unwrap_or_else(|| Instant::now() + IDLE)
+    }
+
+    fn publish(&mut self) {
+        let roll = self.roster.roll();
+        self.parent.tell(&roll, Instant::now());
+        telemetry::children(&roll.children);
+        self.roll.send_if_modified(|published| {
+            let changed = *published != roll;
+            *published = roll;
+            changed
+        });
+    }
+
+    fn act(&mut self, actions: Vec<Action>) {
+        for action in actions {
+            match action {
+                Action::Start(place) => self.start(place),
+                Action::Terminate(place) => self.order(place, Order::Terminate),
+                Action::Kill(place) => self.order(place, Order::Kill),
+            }
+        }
+    }
+
+    fn start(&mut self, place: usize) {
+        let Some(Enrolled { worker, launch }) = self.enrolled.get(place) else { return };
+        self.spawned += 1;
+        // A name never used before: what an earlier process still sends goes nowhere.
+        let name = format!("{worker}.{}", self.spawned);
+        match Child::spawn(launch, self.directory.path(), &name) {
+            Ok(child) => {
+                tracing::info!(worker, pid = child.pid(), "worker started");
+                self.roster.spawned(place, child.pid(), Instant::now(), Timestamp::now());
+                let (hand, orders) = mpsc::unbounded_channel();
+                if let Some(slot) = self.hands.get_mut(place) {
+                    *slot = Some(hand);
+                }
+                let reporter = Reporter::new(place, self.reporting.clone());
+                self.tending.spawn(child.tend(orders, reporter));
+            }
+            Err(error) => {
+                let problem = format!("cannot start {}: {error}", launch.program.display());
+                tracing::error!(worker, "{problem}");
+                self.roster.not_spawned(place, problem);
+            }
+        }
+    }
+
+    fn order(&self, place: usize, order: Order) {
+        let Some(Some(hand)) = self.hands.get(place) else { return };
+        tracing::info!(worker = self.name(place), ?order, "stopping worker");
+        if hand.send(order).is_err() {
+            tracing::debug!(worker = self.name(place), "worker has already ended");
+        }
+    }
+
+    fn hear(&mut self, place: usize, report: Report) {
+        match report {
+            Report::Said(notice) => self.roster.said(place, notice),
+            Report::Silent => {
+                tracing::warn!(worker = self.name(place), "worker is silent: watchdog missed");
+                telemetry::health_check_failed(self.name(place));
+                self.roster.silent(place, true);
+            }
+            Report::HeardAgain => self.roster.silent(place, false),
+            Report::Exited(exit) => self.ended(place, exit),
+        }
+    }
+
+    fn ended(&mut self, place: usize, exit: Exit) {
+        let chance = rand::random_range(-1.0..=1.0);
+        let decision = self.roster.exited(place, exit, Instant::now(), chance);
+        let worker = self.name(place);
+        match decision {
+            None => tracing::info!(worker, %exit, "worker stopped"),
+            Some(Decision::Restart { after, reason }) => {
+                telemetry::restarted(worker, reason);
+                tracing::warn!(worker, %exit, ?after, "worker ended, it will be restarted");
+            }
+            Some(Decision::Fail(why)) => tracing::error!(worker, %exit, %why, "worker failed"),
+            Some(Decision::Stop) => {
+                tracing::warn!(worker, %exit, "worker stopped though nobody asked it to");
+            }
+        }
+    }
+
+    fn name(&self, place: usize) -> &'static str {
+        self.enrolled.get(place).map_or("", |one| one.worker)
+    }
+}
+
+fn log_panic(joined: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = joined {
+        tracing::error!(%error, "the task that tends a worker failed");
+    }
+}
+
+#[cfg(test)]
+#[path = "supervisor_tests.rs"]
+mod tests;

@@ -1,0 +1,184 @@
+//! What an event says, in the words that routing matches and rendering shows.
+//!
+//! Owns the reading of each payload into one flat shape; pure. Everything else in this crate sees
+//! facts, not payloads. Never decides who is told.
+
+use std::time::Duration;
+
+use printery_events::payload::NotificationSeverity;
+use printery_events::{Event, Payload};
+
+use crate::severity::severity;
+
+/// Holds what is told about one event.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Facts<'a> {
+    /// The event's own id.
+    pub(crate) event_id: &'a str,
+    pub(crate) event_type: &'a str,
+    pub(crate) deployment_id: &'a str,
+    pub(crate) correlation_id: &'a str,
+    pub(crate) severity: NotificationSeverity,
+    /// The result or status as the wire spells it, where the event has one.
+    pub(crate) result: Option<&'static str>,
+    pub(crate) environment: Option<&'a str>,
+    pub(crate) version: Option<&'a str>,
+    pub(crate) previous_version: Option<&'a str>,
+    pub(crate) stage: Option<&'a str>,
+    pub(crate) services: Vec<&'a str>,
+    pub(crate) by: Option<&'a str>,
+    pub(crate) duration: Option<Duration>,
+    /// What happened, without the deployment's id: `validation FAILED`.
+    pub(crate) headline: String,
+    /// The one sentence why.
+    pub(crate) sentence: Option<&'a str>,
+    /// What to do about it.
+    pub(crate) suggestions: &'a [String],
+}
+
+impl<'a> Facts<'a> {
+    /// Reads an event.
+    pub(crate) fn of(event: &'a Event) -> Self {
+        let mut facts = Self {
+            event_id: &event.id,
+            event_type: event.event_type.as_str(),
+            deployment_id: event.payload.deployment_id(),
+            correlation_id: &event.correlation_id,
+            severity: severity(&event.payload),
+            result: None,
+            environment: None,
+            version: None,
+            previous_version: None,
+            stage: event.payload.stage(),
+            services: Vec::new(),
+            by: None,
+            duration: None,
+            headline: event.event_type.as_str().to_owned(),
+            sentence: None,
+            suggestions: &[],
+        };
+        facts.read(&event.payload);
+        facts
+    }
+
+    fn read(&mut self, payload: &'a Payload) {
+        match payload {
+            Payload::DeploymentStarted(_)
+            | Payload::StageStarted(_)
+            | Payload::StageCompleted(_)
+            | Payload::DeploymentCompleted(_)
+            | Payload::DeploymentFailed(_) => self.read_deployment(payload),
+            Payload::RollbackInitiated(data) => {
+                self.headline = "rollback asked for".into();
+                self.previous_version = Some(&data.previous_version);
+                self.by = data.requested_by.as_deref();
+                self.sentence = Some(&data.reason);
+            }
+            Payload::RollbackCompleted(data) => {
+                self.concluded("rollback", data.status.as_str());
+                self.version = Some(&data.restored_version);
+                self.services = names(&data.rolled_back_services);
+                self.duration = data.duration_seconds.and_then(seconds);
+                self.sentence = data.error_message.as_deref();
+            }
+            Payload::ValidationStarted(data) => {
+                self.version = Some(&data.version);
+                self.environment = Some(&data.environment);
+            }
+            Payload::ValidationCompleted(data) => {
+                self.concluded("validation", data.result.as_str());
+                self.version = Some(&data.version);
+                self.environment = Some(&data.environment);
+                self.services = names(&data.services);
+                self.duration = Some(Duration::from_millis(data.duration_ms));
+                self.sentence = Some(&data.summary);
+            }
+            Payload::DependencyCheckCompleted(data) => {
+                self.concluded("dependencies", data.result.as_str());
+                self.version = data.version.as_deref();
+                self.environment = data.environment.as_deref();
+                self.stage = data.stage.as_deref();
+                self.services = names(&data.services);
+                self.duration = Some(Duration::from_millis(data.duration_ms));
+                self.sentence = Some(&data.summary);
+            }
+            Payload::HealthCheckCompleted(data) => {
+                self.concluded("health", data.status.as_str());
+                self.stage = data.stage.as_deref();
+                self.services = data.services.iter().map(|of| of.service.as_str()).collect();
+                self.duration = Some(Duration::from_millis(data.duration_ms));
+                self.sentence = Some(&data.summary);
+            }
+            Payload::DependencyCheckStarted(data) => self.services = names(&data.services),
+            Payload::HealthCheckStarted(data) => self.services = names(&data.services),
+            Payload::NotificationSent(_) | Payload::NotificationFailed(_) => {}
+        }
+    }
+
+    fn read_deployment(&mut self, payload: &'a Payload) {
+        match payload {
+            Payload::DeploymentStarted(data) => {
+                self.headline = "deployment started".into();
+                self.version = Some(&data.version);
+                self.previous_version = data.previous_version.as_deref();
+                self.environment = Some(&data.environment);
+                self.services = names(&data.services);
+                self.by = data.initiated_by.as_deref();
+            }
+            Payload::StageStarted(data) => {
+                self.headline = format!("stage {} started", data.stage);
+                self.version = Some(&data.version);
+                self.environment = data.environment.as_deref();
+                self.services = names(&data.services);
+                self.sentence = data.description.as_deref();
+            }
+            Payload::StageCompleted(data) => {
+                self.concluded(&format!("stage {}", data.stage), data.status.as_str());
+                self.version = data.version.as_deref();
+                self.environment = data.environment.as_deref();
+                self.services = names(&data.services);
+                self.duration = data.duration_seconds.and_then(seconds);
+                self.sentence = data.error_message.as_deref();
+            }
+            Payload::DeploymentCompleted(data) => {
+                self.concluded("deployment", data.status.as_str());
+                self.version = data.version.as_deref();
+                self.environment = data.environment.as_deref();
+                self.duration = data.total_duration_seconds.and_then(seconds);
+                let mut stages = data.stage_results.iter();
+                self.sentence = stages.find_map(|stage| stage.error_message.as_deref());
+            }
+            Payload::DeploymentFailed(data) => {
+                self.concluded("deployment", "failed");
+                self.stage = Some(&data.failed_stage);
+                self.sentence = Some(&data.reason);
+                self.suggestions = &data.recovery_suggestions;
+            }
+            Payload::RollbackInitiated(_)
+            | Payload::RollbackCompleted(_)
+            | Payload::ValidationStarted(_)
+            | Payload::ValidationCompleted(_)
+            | Payload::DependencyCheckStarted(_)
+            | Payload::DependencyCheckCompleted(_)
+            | Payload::HealthCheckStarted(_)
+            | Payload::HealthCheckCompleted(_)
+            | Payload::NotificationSent(_)
+            | Payload::NotificationFailed(_) => {}
+        }
+    }
+
+    /// Takes a result into the headline.
+    fn concluded(&mut self, what: &str, result: &'static str) {
+        self.headline = format!("{what} {result}");
+        self.result = Some(result);
+    }
+}
+
+fn names(services: &[String]) -> Vec<&str> {
+    services.iter().map(String::as_str).collect()
+}
+
+/// Takes a duration in seconds; a producer's nonsense is no duration.
+fn seconds(seconds: f64) -> Option<Duration> {
+    Duration::try_from_secs_f64(seconds).ok()
+}

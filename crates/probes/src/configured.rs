@@ -1,0 +1,148 @@
+//! Probes and their limits as the fleet file words them.
+//!
+//! Every worker that asks builds its probes here, once at start. It decides nothing, since the fleet file has applied
+//! every default, and it asks nothing.
+
+use printery_config::{self as config, LatencyThresholds};
+use reqwest::Method;
+
+use crate::error::Error;
+use crate::http::{HttpProbe, StatusRange};
+use crate::limits::Limits;
+use crate::redis::RedisProbe;
+use crate::tcp::TcpProbe;
+
+impl Limits {
+    /// Takes over the limits of one attempt; the whole check gets room for all of them and the waits between.
+    pub fn configured(said: config::Limits) -> Self {
+        Self::new(said.timeout, said.connect_timeout, said.attempts)
+    }
+}
+
+impl HttpProbe {
+    /// Makes the probe of a request; without latency thresholds of its own no right answer is too slow.
+    ///
+    /// # Errors
+    /// A header cannot be sent; the text does not repeat its value.
+    pub fn configured(said: &config::HttpProbe) -> Result<Self, Error> {
+        let mut probe = Self {
+            method: match said.method {
+                config::Method::Get => Method::GET,
+                config::Method::Head => Method::HEAD,
+            },
+            status: StatusRange::where_named(|status| said.status.contains(status)),
+            warn_status: StatusRange::where_named(|status| said.warn_status.contains(status)),
+            body_contains: said.contains.clone(),
+            ..Self::new(said.url.expose().clone())
+        };
+        if let Some(latency) = said.latency {
+            probe = probe.slow_from(latency);
+        }
+        for (name, value) in &said.headers {
+            probe = probe.with_header(name, value.expose())?;
+        }
+        match &said.bearer {
+            Some(token) => {
+                probe.with_header("authorization", &format!("Bearer {}", token.expose()))
+            }
+            None => Ok(probe),
+        }
+    }
+
+    /// Returns the same probe, whose right answers are judged by these thresholds.
+    #[must_use]
+    pub fn slow_from(self, latency: LatencyThresholds) -> Self {
+        let LatencyThresholds { degraded, unhealthy } = latency;
+        Self { warn_after: Some(degraded), fail_after: Some(unhealthy), ..self }
+    }
+}
+
+impl TcpProbe {
+    /// Makes the probe of a port that must accept a connection.
+    pub fn configured(said: &config::TcpProbe) -> Self {
+        Self::new(said.address.host.as_str(), said.address.port)
+    }
+
+    /// Returns the same probe, whose right answers are judged by these thresholds.
+    #[must_use]
+    pub fn slow_from(self, latency: LatencyThresholds) -> Self {
+        let LatencyThresholds { degraded, unhealthy } = latency;
+        Self { warn_after: Some(degraded), fail_after: Some(unhealthy), ..self }
+    }
+}
+
+impl RedisProbe {
+    /// Makes the probe of a Redis that must answer `PING`.
+    ///
+    /// # Errors
+    /// The URL is not that of a server; the text does not repeat it.
+    pub fn configured(said: &config::RedisProbe) -> Result<Self, Error> {
+        Self::try_new(said.url.expose())
+    }
+
+    /// Returns the same probe, whose right answers are judged by these thresholds.
+    #[must_use]
+    pub fn slow_from(self, latency: LatencyThresholds) -> Self {
+        let LatencyThresholds { degraded, unhealthy } = latency;
+        Self { warn_after: Some(degraded), fail_after: Some(unhealthy), ..self }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use printery_config::{CheckSpec, Fleet};
+
+    use super::*;
+
+    const FLEET: &str = "
+        version: 1
+        fleet: shop
+        validator: { checks: [plain, precise] }
+        checks:
+          plain: { kind: http, url: 'http://api/health' }
+          precise:
+            kind: http
+            url: 'http://api/health'
+            method: HEAD
+            status: [200-204, 401]
+            warn_status: [429]
+            latency: { warn: 1s, fail: 2s }
+            contains: ok
+            headers: { x-shop: north }
+            auth: { bearer: hunter2 }
+            timeout: 3s
+            connect_timeout: 1s
+            attempts: 1
+        ";
+
+    fn http(name: &str) -> (HttpProbe, Limits) {
+        let fleet = Fleet::parse("f", FLEET, &|_| None).unwrap();
+        let CheckSpec::Http(said) = &fleet.checks[name].spec else { panic!("{name} is not http") };
+        (HttpProbe::configured(said).unwrap(), Limits::configured(said.limits))
+    }
+
+    #[test]
+    fn everything_the_fleet_file_says_of_a_request_is_in_the_probe() {
+        let (probe, limits) = http("precise");
+        assert_eq!((probe.method.as_str(), probe.url.as_str()), ("HEAD", "http://api/health"));
+        assert_eq!(probe.status, [StatusRange { first: 200, last: 204 }, StatusRange::only(401)]);
+        assert_eq!(probe.warn_status, [StatusRange::only(429)]);
+        let [one, two, three] = [1, 2, 3].map(Duration::from_secs);
+        assert_eq!((probe.warn_after, probe.fail_after), (Some(one), Some(two)));
+        assert_eq!(probe.body_contains.as_deref(), Some("ok"));
+        assert_eq!(probe.headers["x-shop"], "north");
+        assert_eq!(probe.headers["authorization"], "Bearer hunter2");
+        assert!(!format!("{probe:?}").contains("hunter2"), "{probe:?}");
+        assert_eq!(limits, Limits { check: three, attempt: three, connect: one, attempts: 1 });
+    }
+
+    #[test]
+    fn what_the_fleet_file_leaves_open_is_not_judged() {
+        let (probe, _) = http("plain");
+        assert_eq!((probe.method.as_str(), probe.headers.len()), ("GET", 0));
+        assert_eq!((probe.status, probe.warn_status), (vec![StatusRange::SUCCESS], vec![]));
+        assert_eq!((probe.warn_after, probe.fail_after, probe.body_contains), (None, None, None));
+    }
+}

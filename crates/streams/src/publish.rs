@@ -1,0 +1,61 @@
+//! Adds events to streams, outside of any delivery.
+//!
+//! Called by producers: the command line, the demo, later the HTTP API.
+
+use std::time::Duration;
+
+use crate::connection::Session;
+use crate::error::Error;
+use crate::keys::Keys;
+use crate::names::{EntryId, Fields};
+use crate::reply::Origin;
+use crate::script::{Script, script};
+
+/// How long an event id is remembered, so that repeating a publication does nothing. 24 h.
+const REMEMBERED: Duration = Duration::from_secs(24 * 60 * 60);
+
+static ENQUEUE: Script = script!("publish", plain["enqueue.lua"]);
+
+/// Where an event was published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Published {
+    /// The entry's id.
+    pub entry: EntryId,
+    /// Whether the event had been published before and nothing was added now.
+    pub deduplicated: bool,
+}
+
+/// Publishes an event once per event id.
+///
+/// # Errors
+/// [`crate::ErrorKind::Unknown`]: it may have been published; publishing it again is safe. With
+/// [`Error::is_unconfirmed`] it has been, but did not come as far as the fleet's durability asks.
+/// # Redis
+/// One script call; where durability is asked for, one wait.
+pub async fn publish(
+    session: &mut Session,
+    keys: &Keys,
+    event_type: &str,
+    event_id: &str,
+    fields: &Fields,
+) -> Result<Published, Error> {
+    let stream = keys.events(event_type);
+    let mut call = ENQUEUE.call(&[&stream, &keys.published(event_type, event_id)]);
+    call.arg(REMEMBERED.as_millis().to_string());
+    call.arg(u8::from(session.redis().durability().is_some()));
+    for (name, value) in fields {
+        call.arg(name.as_slice()).arg(value.as_slice());
+    }
+    let origin = Origin { operation: "publish", key: &stream };
+    let [entry, before] = origin.exactly(session.run(&call).await?)?;
+    let entry = origin.id(entry)?;
+    session.confirm().await.map_err(|mut error| {
+        error.key.clone_from(&stream);
+        error.code = format!(
+            "{event_id} is {} as {entry}; publishing it again under the same id is safe",
+            error.code
+        );
+        error
+    })?;
+    Ok(Published { entry, deduplicated: origin.int(&before)? == 1 })
+}

@@ -1,0 +1,59 @@
+//! Removes old entries that every group has settled.
+//!
+//! Called by the manager's janitor; the script is safe when two run it.
+
+use crate::connection::Session;
+use crate::error::{Error, ErrorKind};
+use crate::names::EntryId;
+use crate::reply::Origin;
+use crate::script::{Script, script};
+
+/// Entries removed in one call at most: bounds the time the server is busy with it.
+const LIMIT: u64 = 10_000;
+
+static TRIM: Script = script!("trim", ["ids.lua", "groups.lua", "trim.lua"]);
+
+/// What one call did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Trimmed {
+    /// So many entries were removed.
+    Removed(u64),
+    /// The stream is shorter than what is kept anyway.
+    Short,
+    /// A group that must have read the stream is not there; nothing was removed.
+    MissingGroup(String),
+    /// A group's position lies behind its own pending entries; nothing was removed.
+    OddGroup(String),
+}
+
+/// Removes entries beyond both retentions that all groups have passed and settled.
+///
+/// # Shapes and units
+/// `keep_entries`: so many of the youngest stay. `keep_from`: this id and younger ones stay.
+/// `required`: groups without which nothing may be removed.
+/// # Redis
+/// One script call; removes whole nodes of the stream only, so some more may stay.
+pub async fn trim(
+    session: &mut Session,
+    stream: &str,
+    keep_entries: u64,
+    keep_from: EntryId,
+    required: &[String],
+) -> Result<Trimmed, Error> {
+    let mut call = TRIM.call(&[stream]);
+    call.arg(keep_entries).arg(keep_from.to_string()).arg(LIMIT).arg(required);
+    let origin = Origin { operation: "trim", key: stream };
+    let reply = match session.run(&call).await {
+        Ok(reply) => reply,
+        Err(error) if error.kind == ErrorKind::Missing => return Ok(Trimmed::Short),
+        Err(error) => return Err(error),
+    };
+    let [code, removed, detail] = origin.exactly(reply)?;
+    match origin.text(code)?.as_str() {
+        "OK" => Ok(Trimmed::Removed(origin.count(&removed)?)),
+        "SHORT" => Ok(Trimmed::Short),
+        "MISSING" => Ok(Trimmed::MissingGroup(origin.text(detail)?)),
+        "ODD" => Ok(Trimmed::OddGroup(origin.name(detail)?)),
+        _ => Err(origin.bad("an unknown answer")),
+    }
+}

@@ -1,0 +1,151 @@
+//! All that a fleet has written to Redis, as one value.
+//!
+//! Owns the snapshot that tests compare before and after and print when they fail; called by tests.
+//! It never changes anything: it only reads.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use redis::Value;
+
+use crate::connection::{Connection, as_list, as_number, as_pairs, as_text};
+
+/// One consumer group of a stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupState {
+    /// Entries delivered and not acknowledged.
+    pub pending: i64,
+    /// Entries not delivered yet; `None` where the server does not know.
+    pub lag: Option<i64>,
+    /// How many consumers the group has.
+    pub consumers: i64,
+}
+
+/// One stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamState {
+    /// How many entries are retained.
+    pub length: i64,
+    /// Its groups by name.
+    pub groups: BTreeMap<String, GroupState>,
+}
+
+/// Every key under a prefix: streams with their groups, and the size of everything else.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct World {
+    prefix: String,
+    /// Streams by key without `<prefix>:`.
+    pub streams: BTreeMap<String, StreamState>,
+    /// Number of members of every sorted set, hash, set and list, and 1 for a string, by key without `<prefix>:`.
+    pub sizes: BTreeMap<String, i64>,
+}
+
+impl World {
+    /// Reads everything under `<prefix>:`.
+    pub async fn snapshot(connection: &Connection, prefix: &str) -> Self {
+        let mut world = Self { prefix: prefix.to_owned(), ..Self::default() };
+        for key in connection.keys(&format!("{prefix}:*")).await {
+            let name = key.strip_prefix(prefix).unwrap_or(&key).trim_start_matches(':').to_owned();
+            match connection.text(&["TYPE", &key]).await.unwrap_or_default().as_str() {
+                "stream" => {
+                    world.streams.insert(name, stream_state(connection, &key).await);
+                }
+                "none" => {}
+                kind => {
+                    world.sizes.insert(name, size(connection, kind, &key).await);
+                }
+            }
+        }
+        world
+    }
+
+    /// Returns how many events of that type are retained.
+    pub fn events(&self, event_type: &str) -> i64 {
+        self.length(&format!("events:deployment:{event_type}"))
+    }
+
+    /// Returns how many dead letters wait for a decision, over all workers.
+    pub fn dead_letters(&self) -> i64 {
+        let waiting = self.streams.iter().filter(|(name, _)| {
+            name.starts_with("events:deployment:dlq:") && !name.ends_with(":processed")
+        });
+        waiting.map(|(_, stream)| stream.length).sum()
+    }
+
+    /// Returns how many entries are pending, over all streams and groups.
+    pub fn pending(&self) -> i64 {
+        self.streams
+            .values()
+            .flat_map(|stream| stream.groups.values())
+            .map(|group| group.pending)
+            .sum()
+    }
+
+    /// Returns how many entries no consumer has seen yet, over all streams and groups.
+    pub fn undelivered(&self) -> i64 {
+        let groups = self.streams.values().flat_map(|stream| stream.groups.values());
+        groups.map(|group| group.lag.unwrap_or(0)).sum()
+    }
+
+    /// Returns how many entries wait for their due time, over all workers.
+    pub fn delayed(&self) -> i64 {
+        let waiting = self.sizes.iter().filter(|(name, _)| name.starts_with("printery:delay:"));
+        waiting.map(|(_, size)| *size).sum()
+    }
+
+    /// Returns how many entries wait until an older one of their deployment is settled, over all workers.
+    pub fn in_line(&self) -> i64 {
+        let waiting = self.sizes.iter().filter(|(name, _)| name.starts_with("printery:line:"));
+        waiting.map(|(_, size)| *size).sum()
+    }
+
+    fn length(&self, name: &str) -> i64 {
+        self.streams.get(name).map_or(0, |stream| stream.length)
+    }
+}
+
+impl fmt::Display for World {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "world {}:", self.prefix)?;
+        for (name, stream) in &self.streams {
+            writeln!(f, "  {name}  {} entries", stream.length)?;
+            for (group, state) in &stream.groups {
+                let lag = state.lag.map_or_else(|| "?".to_owned(), |lag| lag.to_string());
+                let GroupState { pending, consumers, .. } = state;
+                writeln!(
+                    f,
+                    "    {group}  pending {pending}, undelivered {lag}, consumers {consumers}"
+                )?;
+            }
+        }
+        for (name, size) in &self.sizes {
+            writeln!(f, "  {name}  {size}")?;
+        }
+        Ok(())
+    }
+}
+
+async fn stream_state(connection: &Connection, key: &str) -> StreamState {
+    let mut groups = BTreeMap::new();
+    for group in as_list(&connection.cmd(&["XINFO", "GROUPS", key]).await) {
+        let facts: BTreeMap<String, &Value> = as_pairs(group).collect();
+        let number = |name: &str| facts.get(name).map_or(0, |value| as_number(value));
+        let lag =
+            facts.get("lag").filter(|value| ***value != Value::Nil).map(|value| as_number(value));
+        let name = facts.get("name").map(|value| as_text(value)).unwrap_or_default();
+        let state = GroupState { pending: number("pending"), lag, consumers: number("consumers") };
+        groups.insert(name, state);
+    }
+    StreamState { length: connection.len(key).await, groups }
+}
+
+async fn size(connection: &Connection, kind: &str, key: &str) -> i64 {
+    let count = match kind {
+        "zset" => "ZCARD",
+        "hash" => "HLEN",
+        "set" => "SCARD",
+        "list" => "LLEN",
+        _ => return 1,
+    };
+    connection.int(&[count, key]).await
+}

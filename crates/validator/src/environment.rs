@@ -1,0 +1,219 @@
+//! The `env` check: variables are set, and look like what they should be.
+//!
+//! The runner calls it with what the fleet file requires. It names variables and rules, never a value: not even a
+//! length.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+
+use printery_config::{EnvCheck, EnvRequirement, EnvRule, EnvSource, Secret};
+use printery_probes::{Class, Error, Outcome, ReasonCode, Report};
+use url::Url;
+
+/// Values that somebody meant to replace, compared without case and punctuation.
+const PLACEHOLDERS: [&str; 10] = [
+    "changeme",
+    "changethis",
+    "todo",
+    "fixme",
+    "tbd",
+    "xxx",
+    "placeholder",
+    "replaceme",
+    "undefined",
+    "null",
+];
+
+/// Looks at every required variable and names all that are wrong.
+pub(crate) async fn check(check: &EnvCheck) -> Report {
+    match &check.source {
+        EnvSource::Process => judge(check, "the environment", |required| required.value.clone()),
+        EnvSource::File(path) => {
+            let target = path.display().to_string();
+            match read(path).await {
+                Ok(values) => judge(check, &target, |required| values.get(&required.name).cloned()),
+                Err(error) => Report::of(&unreadable(path, &error), target, expected(check)),
+            }
+        }
+    }
+}
+
+fn judge(
+    check: &EnvCheck,
+    target: &str,
+    value: impl Fn(&EnvRequirement) -> Option<Secret>,
+) -> Report {
+    let problems: Vec<String> = check
+        .require
+        .iter()
+        .filter_map(|required| {
+            let value = value(required);
+            let problem = problem(value.as_ref().map(Secret::expose), &required.rule)?;
+            Some(format!("{} {problem}", required.name))
+        })
+        .collect();
+    let mut report = Report::pass(target, expected(check));
+    if problems.is_empty() {
+        report.observed = match check.require.len() {
+            1 => "1 variable as required".to_owned(),
+            count => format!("{count} variables as required"),
+        };
+        report.message = format!("checking {target}: {}", report.observed);
+        return report;
+    }
+    report.observed = problems.join("; ");
+    report.message = format!("checking {target}: {}", report.observed);
+    report.judged(Outcome::Fail, ReasonCode::Value)
+}
+
+/// Says what is wrong with a value, as what follows the variable's name.
+fn problem(value: Option<&str>, rule: &EnvRule) -> Option<String> {
+    let Some(value) = value else {
+        return Some("is not set".to_owned());
+    };
+    if value.trim().is_empty() {
+        return Some("is empty".to_owned());
+    }
+    if !rule.allow_placeholder && is_placeholder(value) {
+        return Some("still holds a placeholder".to_owned());
+    }
+    if let Some(least) = rule.min_len
+        && value.chars().count() < least
+    {
+        return Some(format!("is shorter than {least} characters"));
+    }
+    if let Some(schemes) = &rule.url {
+        let known = |url: &Url| schemes.is_empty() || schemes.iter().any(|s| s == url.scheme());
+        if !Url::parse(value).is_ok_and(|url| known(&url)) {
+            return Some(if schemes.is_empty() {
+                "is not a URL".to_owned()
+            } else {
+                format!("is not a URL of scheme {}", schemes.join(" or "))
+            });
+        }
+    }
+    match &rule.one_of {
+        Some(words) if !words.iter().any(|word| word == value) => {
+            Some(format!("is not one of {}", words.join(", ")))
+        }
+        Some(_) | None => None,
+    }
+}
+
+fn is_placeholder(value: &str) -> bool {
+    let value = value.trim();
+    let wrapped = (value.starts_with('<') && value.ends_with('>'))
+        || (value.starts_with("${") && value.ends_with('}'));
+    let letters: String =
+        value.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
+    wrapped || PLACEHOLDERS.contains(&letters.as_str())
+}
+
+fn expected(check: &EnvCheck) -> String {
+    let names: Vec<&str> = check.require.iter().map(|required| required.name.as_str()).collect();
+    format!("{} set to real values", names.join(", "))
+}
+
+/// Reads `NAME=value` lines; comments, `export` and quotes are as shells write them.
+async fn read(path: &Path) -> io::Result<BTreeMap<String, Secret>> {
+    let text = tokio::fs::read_to_string(path).await?;
+    let line = |line: &str| {
+        let line = line.trim();
+        let (name, value) = line.strip_prefix("export ").unwrap_or(line).split_once('=')?;
+        let value = value.trim();
+        let unquoted = ['"', '\'']
+            .iter()
+            .find_map(|quote| value.strip_prefix(*quote)?.strip_suffix(*quote))
+            .unwrap_or(value);
+        let comment = line.starts_with('#');
+        (!comment).then(|| (name.trim().to_owned(), Secret::new(unquoted.to_owned())))
+    };
+    Ok(text.lines().filter_map(line).collect())
+}
+
+/// A file that is not there is an answer; one that may not be read is not.
+fn unreadable(path: &Path, error: &io::Error) -> Error {
+    let class =
+        if error.kind() == io::ErrorKind::NotFound { Class::Permanent } else { Class::Internal };
+    let observed = format!("it cannot be read: {}", error.kind());
+    Error::new(class, ReasonCode::Value, format!("reading {}", path.display()), observed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn required(name: &str, value: Option<&str>, rule: EnvRule) -> EnvRequirement {
+        let value = value.map(|value| Secret::new(value.to_owned()));
+        EnvRequirement { name: name.to_owned(), value, rule }
+    }
+
+    #[test]
+    fn a_value_is_held_against_every_rule() {
+        let plain = EnvRule::default();
+        let long = EnvRule { min_len: Some(20), ..EnvRule::default() };
+        let url = EnvRule { url: Some(vec!["postgres".into()]), ..EnvRule::default() };
+        let any_url = EnvRule { url: Some(vec![]), ..EnvRule::default() };
+        let word = EnvRule { one_of: Some(vec!["on".into(), "off".into()]), ..EnvRule::default() };
+        let lax = EnvRule { allow_placeholder: true, ..EnvRule::default() };
+        let cases = [
+            (None, &plain, Some("is not set")),
+            (Some(""), &plain, Some("is empty")),
+            (Some("  "), &plain, Some("is empty")),
+            (Some("changeme"), &plain, Some("still holds a placeholder")),
+            (Some("Change-Me!"), &plain, Some("still holds a placeholder")),
+            (Some("TODO"), &plain, Some("still holds a placeholder")),
+            (Some("<your token>"), &plain, Some("still holds a placeholder")),
+            (Some("${TOKEN}"), &plain, Some("still holds a placeholder")),
+            (Some("TODO"), &lax, None),
+            (Some("s3cr3t"), &plain, None),
+            (Some("short"), &long, Some("is shorter than 20 characters")),
+            (Some("twenty characters ok"), &long, None),
+            (Some("http://db"), &url, Some("is not a URL of scheme postgres")),
+            (Some("postgres://db"), &url, None),
+            (Some("db"), &any_url, Some("is not a URL")),
+            (Some("maybe"), &word, Some("is not one of on, off")),
+            (Some("off"), &word, None),
+        ];
+        for (value, rule, expected) in cases {
+            assert_eq!(problem(value, rule).as_deref(), expected, "{value:?} {rule:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn every_wrong_variable_is_named_and_no_value_is_shown() {
+        let rule = EnvRule { min_len: Some(20), ..EnvRule::default() };
+        let require = vec![
+            required("GOOD", Some("hunter2-hunter2-hunter2"), rule.clone()),
+            required("SHORT", Some("hunter2"), rule),
+            required("GONE", None, EnvRule::default()),
+        ];
+        let report = check(&EnvCheck { source: EnvSource::Process, require }).await;
+        assert_eq!(report.outcome, Outcome::Fail);
+        assert_eq!(report.observed, "SHORT is shorter than 20 characters; GONE is not set");
+        assert!(!format!("{report:?}").contains("hunter2"), "{report:?}");
+    }
+
+    #[tokio::test]
+    async fn a_file_of_variables_is_read_as_shells_write_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("checkout.env");
+        let text = "# A=1\nexport B=two\nC=\"three\"\nD='four'\n\nnonsense\nE = five\n";
+        std::fs::write(&path, text).unwrap();
+        let all = ["B", "C", "D", "E"].map(|name| required(name, None, EnvRule::default()));
+        let source = EnvSource::File(path);
+        let report = check(&EnvCheck { source: source.clone(), require: all.to_vec() }).await;
+        assert_eq!(report.outcome, Outcome::Pass, "{report:?}");
+        let commented = vec![required("A", None, EnvRule::default())];
+        let report = check(&EnvCheck { source, require: commented }).await;
+        assert_eq!(report.observed, "A is not set");
+    }
+
+    #[tokio::test]
+    async fn a_missing_file_is_a_failure() {
+        let source = EnvSource::File("/does/not/exist.env".into());
+        let report = check(&EnvCheck { source, require: Vec::new() }).await;
+        assert_eq!(report.outcome, Outcome::Fail, "{report:?}");
+    }
+}

@@ -1,0 +1,261 @@
+//! The validator: one `deployment:started` in, one `validation:completed` out, and `deployment:failed` when it must be.
+//!
+//! The harness calls it once per attempt. It never blocks a deployment by an error of its own kind: a check that
+//! fails is a result, and only an event of the wrong type is refused.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use printery_config::{Enforce, Fleet};
+use printery_events::payload::{
+    Check as Reported, CheckOutcome, DeploymentFailed, DeploymentStarted, RolloutPhase, Severity,
+    ValidationCompleted, ValidationStarted, VerdictResult,
+};
+use printery_events::{Event, Payload};
+use printery_harness::{Context, Effects, Handler, Outcome, Problems, Refusal};
+use printery_probes::{self as probes, Egress, Report};
+use tokio::time::Instant;
+
+use crate::checks::{Check, Checks};
+use crate::run::{AfterDeny, Plan, run};
+use crate::verdict::{Verdict, judge};
+
+/// Time kept back from an attempt for judging and publishing, as scrapers keep back their timeout's end.
+const RESERVE: Duration = Duration::from_millis(500);
+
+/// The stage that a refused deployment failed in.
+const STAGE: &str = "validation";
+
+/// Checks a deployment before anything is changed.
+#[derive(Debug)]
+pub(crate) struct Validator {
+    fleet: Arc<Fleet>,
+    digest: String,
+    checks: Checks,
+    egress: Egress,
+}
+
+impl Validator {
+    /// Makes the validator of a fleet.
+    ///
+    /// # Errors
+    /// Everything that cannot be done as the fleet file says it, all at once.
+    pub(crate) fn try_new(fleet: Arc<Fleet>) -> Result<Self, Problems> {
+        let egress = Egress::try_new(&fleet.egress);
+        match (egress, Checks::of(&fleet)) {
+            (Ok(egress), Ok(checks)) => Ok(Self { digest: fleet.digest(), checks, egress, fleet }),
+            (egress, checks) => {
+                let mut problems = checks.err().unwrap_or_default();
+                problems.extend(egress.err().map(|error| error.to_string()));
+                Err(Problems(problems))
+            }
+        }
+    }
+
+    fn plan(&self, context: &Context) -> Plan {
+        let settings = &self.fleet.validator;
+        let cut_off = context.deadline.checked_sub(RESERVE).unwrap_or(context.deadline);
+        Plan {
+            concurrency: settings.concurrency,
+            deadline: cut_off.min(Instant::now() + settings.deadline),
+            after_deny: if settings.stop_on_first_deny { AfterDeny::Stop } else { AfterDeny::GoOn },
+        }
+    }
+}
+
+impl Handler for Validator {
+    fn announce(&self, event: &Event, attempt: u32) -> Option<Payload> {
+        let deployment = started(event)?;
+        let checks = self.checks.for_deployment(deployment);
+        Some(Payload::ValidationStarted(ValidationStarted {
+            deployment_id: event.subject.clone(),
+            version: deployment.version.clone(),
+            environment: deployment.environment.clone(),
+            checks: checks.into_iter().map(|check| check.name).collect(),
+            attempt,
+        }))
+    }
+
+    async fn handle(&self, event: &Event, context: &Context) -> Outcome {
+        let Some(deployment) = started(event) else {
+            let sentence =
+                format!("the validator reads deployment:started, not {}", event.event_type);
+            return Err(Refusal::reject("unexpected_event", sentence));
+        };
+        let began = Instant::now();
+        let checks = self.checks.for_deployment(deployment);
+        let reports = run(checks, &self.egress, self.plan(context)).await;
+        let verdict = judge(&reports, self.fleet.validator.on_error);
+        let completed = ValidationCompleted {
+            deployment_id: event.subject.clone(),
+            version: deployment.version.clone(),
+            environment: deployment.environment.clone(),
+            services: deployment.services.clone(),
+            phase: RolloutPhase::PreDeploy,
+            result: verdict.result,
+            checks: reports.iter().map(reported).collect(),
+            duration_ms: milliseconds(began.elapsed()),
+            config_digest: self.digest.clone(),
+            summary: verdict.summary.clone(),
+        };
+        let effects = Effects::publish(Payload::ValidationCompleted(completed));
+        Ok(match verdict.result {
+            VerdictResult::Passed | VerdictResult::Warnings => effects,
+            VerdictResult::Failed => effects.and(Payload::DeploymentFailed(failed(event, verdict))),
+        })
+    }
+}
+
+fn started(event: &Event) -> Option<&DeploymentStarted> {
+    if let Payload::DeploymentStarted(deployment) = &event.payload {
+        Some(deployment)
+    } else {
+        None
+    }
+}
+
+fn failed(event: &Event, verdict: Verdict) -> DeploymentFailed {
+    DeploymentFailed {
+        deployment_id: event.subject.clone(),
+        reason: verdict.reason.unwrap_or_else(|| verdict.summary.clone()),
+        failed_stage: STAGE.to_owned(),
+        error_details: Some(verdict.summary),
+        recovery_suggestions: verdict.suggestions,
+    }
+}
+
+/// A report in the contract's words.
+fn reported((check, report): &(Check, Report)) -> Reported {
+    Reported {
+        name: check.name.clone(),
+        kind: check.kind.to_owned(),
+        outcome: match report.outcome {
+            probes::Outcome::Pass => CheckOutcome::Pass,
+            probes::Outcome::Warn => CheckOutcome::Warn,
+            probes::Outcome::Fail => CheckOutcome::Fail,
+            probes::Outcome::Error => CheckOutcome::Error,
+            probes::Outcome::Inconclusive => CheckOutcome::Inconclusive,
+            probes::Outcome::Skipped => CheckOutcome::Skipped,
+        },
+        severity: match check.enforce {
+            Enforce::Deny => Severity::Critical,
+            Enforce::Warn => Severity::Warning,
+            Enforce::Audit => Severity::Info,
+        },
+        target: report.target.clone(),
+        expected: report.expected.clone(),
+        observed: report.observed.clone(),
+        message: report.message.clone(),
+        duration_ms: milliseconds(report.duration),
+        attempts: report.attempts,
+    }
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use printery_testkit::{Answer, HttpService};
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+    use crate::fixtures::{deployment, event, fleet};
+
+    fn context() -> Context {
+        Context {
+            attempt: 1,
+            deadline: Instant::now() + Duration::from_secs(30),
+            cancelled: CancellationToken::new(),
+            started_ms: 0,
+            instance: "validator-test".to_owned(),
+        }
+    }
+
+    fn validator(file: &str) -> Validator {
+        Validator::try_new(Arc::new(fleet(file))).unwrap()
+    }
+
+    fn file(url: &str) -> String {
+        format!(
+            "
+            version: 1
+            fleet: shop
+            egress: {{ allow_loopback: true }}
+            validator: {{ checks: [api, later] }}
+            checks:
+              api: {{ kind: http, url: '{url}/health', suggestion: Start the API. }}
+              later: {{ kind: tcp, address: 'later:1', enforce: audit, attempts: 1 }}
+            services: {{ api: {{}} }}
+            "
+        )
+    }
+
+    async fn published(validator: &Validator, services: &[&str]) -> Vec<Payload> {
+        let event = event(Payload::DeploymentStarted(deployment(services)));
+        let effects = validator.handle(&event, &context()).await.unwrap();
+        effects.payloads().cloned().collect()
+    }
+
+    #[tokio::test]
+    async fn a_sound_deployment_is_validated() {
+        let api = HttpService::start().await;
+        let validator = validator(&file(&api.url()));
+        let payloads = published(&validator, &["api"]).await;
+        let [Payload::ValidationCompleted(completed)] = payloads.as_slice() else {
+            panic!("{payloads:?}");
+        };
+        assert_eq!(completed.result, VerdictResult::Passed, "{completed:?}");
+        let names: Vec<&str> = completed.checks.iter().map(|check| check.name.as_str()).collect();
+        assert_eq!(names, ["services", "api", "later"]);
+        assert_eq!(completed.config_digest, validator.digest);
+        assert_eq!(completed.phase, RolloutPhase::PreDeploy);
+    }
+
+    #[tokio::test]
+    async fn a_failed_check_is_a_result_and_fails_the_deployment() {
+        let api = HttpService::start().await;
+        api.answer(Answer::Status(404));
+        let payloads = published(&validator(&file(&api.url())), &["api"]).await;
+        let [Payload::ValidationCompleted(completed), Payload::DeploymentFailed(failed)] =
+            payloads.as_slice()
+        else {
+            panic!("{payloads:?}");
+        };
+        assert_eq!(completed.result, VerdictResult::Failed);
+        assert_eq!(failed.failed_stage, "validation");
+        assert!(failed.reason.starts_with("api: GET http://"), "{}", failed.reason);
+        assert_eq!(failed.recovery_suggestions, ["api: Start the API."]);
+    }
+
+    #[tokio::test]
+    async fn an_unknown_service_fails_the_deployment() {
+        let api = HttpService::start().await;
+        let payloads = published(&validator(&file(&api.url())), &["api", "apo"]).await;
+        let Some(Payload::DeploymentFailed(failed)) = payloads.last() else {
+            panic!("{payloads:?}");
+        };
+        assert_eq!(failed.reason, "services: the fleet file does not name apo");
+    }
+
+    #[tokio::test]
+    async fn the_beginning_is_announced_with_the_names_of_the_checks() {
+        let event = event(Payload::DeploymentStarted(deployment(&["api"])));
+        let announced = validator(&file("http://127.0.0.1:1")).announce(&event, 2);
+        let Some(Payload::ValidationStarted(started)) = announced else {
+            panic!("{announced:?}");
+        };
+        assert_eq!((started.attempt, started.checks.len()), (2, 3));
+    }
+
+    #[tokio::test]
+    async fn without_any_file_nothing_fails_that_is_not_configured() {
+        let nothing: &dyn Fn(&str) -> Option<String> = &|_| None;
+        let fleet = Fleet::load(None, nothing).unwrap();
+        let checks = Checks::of(&fleet).unwrap().for_deployment(&deployment(&["api"]));
+        let skipped =
+            checks.iter().filter(|check| matches!(check.work, crate::checks::Work::Skipped(_)));
+        assert!(skipped.count() >= 5, "{checks:?}");
+    }
+}

@@ -1,0 +1,17 @@
+//! The validator's process: checks a deployment before anything is changed.
+
+use std::process::ExitCode;
+
+use printery_events::topology::VALIDATOR;
+
+mod checks;
+mod environment;
+#[cfg(test)]
+mod fixtures;
+mod handler;
+mod run;
+mod verdict;
+
+fn main() -> ExitCode {
+    printery_harness::run(&VALIDATOR, |boot| handler::Validator::try_new(boot.fleet))
+}

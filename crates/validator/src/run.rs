@@ -1,0 +1,213 @@
+//! Running the checks of one deployment: in parallel, within one deadline, all of them.
+//!
+//! The handler calls it once per attempt. It is total: whatever happens to a check is a report, never an error.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream;
+use printery_config::Enforce;
+use printery_probes::{Class, Egress, Error, Outcome, ReasonCode, Report};
+use tokio::time::{Instant, timeout_at};
+
+use crate::checks::{Check, Work};
+use crate::environment;
+
+/// How the checks of one validation are run.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Plan {
+    /// Checks at once, at least 1.
+    pub(crate) concurrency: usize,
+    /// When the validation must have its reports.
+    pub(crate) deadline: Instant,
+    /// Whether checks that have not begun are left out once one has denied.
+    pub(crate) after_deny: AfterDeny,
+}
+
+/// What a denial means for the checks that have not begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AfterDeny {
+    GoOn,
+    Stop,
+}
+
+/// Runs the checks and returns each with its report, in the order given.
+///
+/// # Cancel safety
+/// Cancel safe: dropping the future ends every probe.
+pub(crate) async fn run(checks: Vec<Check>, egress: &Egress, plan: Plan) -> Vec<(Check, Report)> {
+    let denied = AtomicBool::new(false);
+    let denied = &denied;
+    let one = |(place, check): (usize, Check)| async move {
+        if plan.after_deny == AfterDeny::Stop && denied.load(Ordering::Relaxed) {
+            let report = Report::skipped(check.name.as_str(), "another check had already denied");
+            return (place, check, report);
+        }
+        let report = within(&check, egress, plan.deadline).await;
+        if check.enforce == Enforce::Deny && report.outcome == Outcome::Fail {
+            denied.store(true, Ordering::Relaxed);
+        }
+        (place, check, report)
+    };
+    let mut done: Vec<(usize, Check, Report)> = stream::iter(checks.into_iter().enumerate())
+        .map(one)
+        .buffer_unordered(plan.concurrency.max(1))
+        .collect()
+        .await;
+    done.sort_by_key(|(place, _, _)| *place);
+    done.into_iter().map(|(_, check, report)| (check, report)).collect()
+}
+
+async fn within(check: &Check, egress: &Egress, deadline: Instant) -> Report {
+    let started = Instant::now();
+    let remaining = deadline.saturating_duration_since(started);
+    let mut report = match timeout_at(deadline, perform(&check.work, egress, remaining)).await {
+        Ok(report) => report,
+        Err(_elapsed) => {
+            let attempted = format!("running the check {}", check.name);
+            let observed = "it was not finished when the validation had to end";
+            let error = Error::new(Class::Transient, ReasonCode::Timeout, attempted, observed);
+            Report::of(&error, check.name.as_str(), "an answer in time")
+        }
+    };
+    // A person wants to know what the check cost, not its last attempt alone.
+    report.duration = started.elapsed();
+    if let Some(message) = &check.message
+        && !matches!(report.outcome, Outcome::Pass | Outcome::Skipped)
+    {
+        report.message.clone_from(message);
+    }
+    report
+}
+
+async fn perform(work: &Work, egress: &Egress, remaining: Duration) -> Report {
+    match work {
+        Work::Env(check) => environment::check(check).await,
+        Work::Http(probe, limits) => probe.run(egress, &limits.within(remaining)).await,
+        Work::Redis(probe, limits) => probe.run(egress, &limits.within(remaining)).await,
+        Work::Tcp(probe, limits) => probe.run(egress, &limits.within(remaining)).await,
+        Work::Services { deployed, unknown } => services(deployed, unknown),
+        Work::Skipped(why) => Report::skipped("", why.as_str()),
+    }
+}
+
+fn services(deployed: &[String], unknown: &[String]) -> Report {
+    let report = Report::pass(deployed.join(", "), "every service is named in the fleet file");
+    if unknown.is_empty() {
+        let observed = "all of them are known".to_owned();
+        let message = format!("the fleet file names every deployed service ({})", deployed.len());
+        return Report { observed, message, ..report };
+    }
+    let unknown = unknown.join(", ");
+    let message = format!("the fleet file does not name {unknown}");
+    let observed = format!("unknown: {unknown}");
+    Report { observed, message, ..report }.judged(Outcome::Fail, ReasonCode::Value)
+}
+
+#[cfg(test)]
+mod tests {
+    use printery_probes::{EgressRules, HttpProbe, Limits, RedisProbe, TcpProbe};
+    use printery_testkit::{Answer, HttpService, RedisServer};
+
+    use super::*;
+
+    fn egress() -> Egress {
+        Egress::try_new(&EgressRules { allow: Vec::new(), allow_loopback: true }).unwrap()
+    }
+
+    fn plan(deadline: Duration) -> Plan {
+        Plan { concurrency: 8, deadline: Instant::now() + deadline, after_deny: AfterDeny::GoOn }
+    }
+
+    fn check(name: &str, work: Work) -> Check {
+        Check {
+            name: name.to_owned(),
+            kind: "http",
+            enforce: Enforce::Deny,
+            message: None,
+            suggestion: None,
+            work,
+        }
+    }
+
+    fn http(service: &HttpService, path: &str) -> Work {
+        let probe = HttpProbe::try_new(&format!("{}{path}", service.url())).unwrap();
+        Work::Http(Box::new(probe), Limits::default().once())
+    }
+
+    fn outcomes(reports: &[(Check, Report)]) -> Vec<(&str, Outcome)> {
+        reports.iter().map(|(check, report)| (check.name.as_str(), report.outcome)).collect()
+    }
+
+    #[tokio::test]
+    async fn all_problems_are_found_at_once_against_real_servers() {
+        let redis = RedisServer::options().with_tcp().start().await;
+        let api = HttpService::start().await;
+        api.answer_at("/gone", Answer::Status(404));
+        let refused = HttpService::start().await;
+        let port = refused.addr().to_string();
+        refused.stop();
+        drop(refused);
+        let once = Limits::default().once();
+        let work = [
+            ("redis", Work::Redis(Box::new(RedisProbe::try_new(&redis.url()).unwrap()), once)),
+            ("tcp", Work::Tcp(Box::new(TcpProbe::try_new(&redis.tcp_addr()).unwrap()), once)),
+            ("api", http(&api, "/health")),
+            ("gone", http(&api, "/gone")),
+            ("refused", Work::Tcp(Box::new(TcpProbe::try_new(&port).unwrap()), once)),
+            ("later", Work::Skipped("LATER_URL is not set".into())),
+        ];
+        let checks = work.map(|(name, work)| check(name, work)).to_vec();
+        let reports = run(checks, &egress(), plan(Duration::from_secs(10))).await;
+        let expected = [
+            ("redis", Outcome::Pass),
+            ("tcp", Outcome::Pass),
+            ("api", Outcome::Pass),
+            ("gone", Outcome::Fail),
+            ("refused", Outcome::Error),
+            ("later", Outcome::Skipped),
+        ];
+        assert_eq!(outcomes(&reports), expected, "{reports:?}");
+    }
+
+    #[tokio::test]
+    async fn a_hanging_check_is_an_error_at_the_deadline_and_delays_nobody() {
+        let service = HttpService::start().await;
+        service.answer_at("/hang", Answer::Hang);
+        let checks =
+            vec![check("hang", http(&service, "/hang")), check("ok", http(&service, "/ok"))];
+        let started = Instant::now();
+        let reports = run(checks, &egress(), plan(Duration::from_millis(300))).await;
+        assert_eq!(outcomes(&reports), [("hang", Outcome::Error), ("ok", Outcome::Pass)]);
+        assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
+    }
+
+    #[tokio::test]
+    async fn a_configured_message_replaces_the_probes_own_only_when_the_check_does_not_pass() {
+        let service = HttpService::start().await;
+        service.answer_at("/gone", Answer::Status(404));
+        let mut gone = check("gone", http(&service, "/gone"));
+        let mut ok = check("ok", http(&service, "/ok"));
+        gone.message = Some("ask the platform team".to_owned());
+        ok.message.clone_from(&gone.message);
+        let reports = run(vec![gone, ok], &egress(), plan(Duration::from_secs(10))).await;
+        let messages: Vec<&str> = reports.iter().map(|(_, r)| r.message.as_str()).collect();
+        assert_eq!(messages[0], "ask the platform team");
+        assert!(messages[1].starts_with("GET "), "{messages:?}");
+    }
+
+    #[tokio::test]
+    async fn after_a_denial_nothing_is_begun_when_that_is_asked_for() {
+        let service = HttpService::start().await;
+        service.answer(Answer::Status(404));
+        let checks =
+            ["a", "b", "c"].map(|name| check(name, http(&service, &format!("/{name}")))).to_vec();
+        let plan =
+            Plan { concurrency: 1, after_deny: AfterDeny::Stop, ..plan(Duration::from_secs(10)) };
+        let reports = run(checks, &egress(), plan).await;
+        let expected = [("a", Outcome::Fail), ("b", Outcome::Skipped), ("c", Outcome::Skipped)];
+        assert_eq!(outcomes(&reports), expected);
+        assert_eq!(service.requests().len(), 1);
+    }
+}

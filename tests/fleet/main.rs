@@ -1,0 +1,45 @@
+//! The fleet as its users meet it: real programs, a real Redis of each test's own, real signals.
+//!
+//! Every file is one subject and every test one guarantee of the contract. Nothing here knows how the fleet is built:
+//! it sees keys, entries, groups, flags, exit codes and HTTP answers.
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a set-up that fails is a failed test, and a panic is how a test fails"
+)]
+
+mod binaries;
+mod crew;
+mod site;
+
+mod acl;
+mod acl_rights;
+mod acl_rotation;
+mod acl_scripts;
+mod audit;
+mod chaos;
+mod cluster;
+mod commands;
+mod configuration;
+mod controls;
+mod crash_matrix;
+mod dead_letters;
+mod docs;
+mod durability;
+mod explain;
+mod garbage;
+mod happy_path;
+mod network;
+mod observability;
+mod order;
+mod outage;
+mod partitions;
+mod poison;
+mod pressure;
+mod repetition;
+mod retry;
+mod sentinel;
+mod server_errors;
+mod supervision;
+mod tls;
