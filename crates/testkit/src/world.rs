@@ -10,6 +10,22 @@ use redis::Value;
 
 use crate::connection::{Connection, as_list, as_number, as_pairs, as_text};
 
+/// Reads every key that a pattern finds: name, type, size, and a stream's groups.
+///
+/// In one step: of commands one after another the first could see an empty stream and the last an empty group although
+/// an entry was there all the time, under way from one to the other.
+const SNAPSHOT: &str = "
+local sizes = { stream = 'XLEN', zset = 'ZCARD', hash = 'HLEN', set = 'SCARD', list = 'LLEN' }
+local world = {}
+for _, key in ipairs(redis.call('KEYS', ARGV[1])) do
+  local kind = redis.call('TYPE', key).ok
+  local size = sizes[kind] and redis.call(sizes[kind], key) or 1
+  local groups = kind == 'stream' and redis.call('XINFO', 'GROUPS', key) or {}
+  world[#world + 1] = { key, kind, size, groups }
+end
+return world
+";
+
 /// One consumer group of a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupState {
@@ -44,16 +60,15 @@ impl World {
     /// Reads everything under `<prefix>:`.
     pub async fn snapshot(connection: &Connection, prefix: &str) -> Self {
         let mut world = Self { prefix: prefix.to_owned(), ..Self::default() };
-        for key in connection.keys(&format!("{prefix}:*")).await {
+        let found = connection.cmd(&["EVAL", SNAPSHOT, "0", &format!("{prefix}:*")]).await;
+        for key in as_list(&found) {
+            let [key, kind, size, groups] = as_list(key) else { panic!("four facts: {key:?}") };
+            let (key, length) = (as_text(key), as_number(size));
             let name = key.strip_prefix(prefix).unwrap_or(&key).trim_start_matches(':').to_owned();
-            match connection.text(&["TYPE", &key]).await.unwrap_or_default().as_str() {
-                "stream" => {
-                    world.streams.insert(name, stream_state(connection, &key).await);
-                }
-                "none" => {}
-                kind => {
-                    world.sizes.insert(name, size(connection, kind, &key).await);
-                }
+            if as_text(kind) == "stream" {
+                world.streams.insert(name, StreamState { length, groups: group_states(groups) });
+            } else {
+                world.sizes.insert(name, length);
             }
         }
         world
@@ -125,27 +140,16 @@ impl fmt::Display for World {
     }
 }
 
-async fn stream_state(connection: &Connection, key: &str) -> StreamState {
-    let mut groups = BTreeMap::new();
-    for group in as_list(&connection.cmd(&["XINFO", "GROUPS", key]).await) {
+fn group_states(groups: &Value) -> BTreeMap<String, GroupState> {
+    let mut states = BTreeMap::new();
+    for group in as_list(groups) {
         let facts: BTreeMap<String, &Value> = as_pairs(group).collect();
         let number = |name: &str| facts.get(name).map_or(0, |value| as_number(value));
         let lag =
             facts.get("lag").filter(|value| ***value != Value::Nil).map(|value| as_number(value));
         let name = facts.get("name").map(|value| as_text(value)).unwrap_or_default();
         let state = GroupState { pending: number("pending"), lag, consumers: number("consumers") };
-        groups.insert(name, state);
+        states.insert(name, state);
     }
-    StreamState { length: connection.len(key).await, groups }
-}
-
-async fn size(connection: &Connection, kind: &str, key: &str) -> i64 {
-    let count = match kind {
-        "zset" => "ZCARD",
-        "hash" => "HLEN",
-        "set" => "SCARD",
-        "list" => "LLEN",
-        _ => return 1,
-    };
-    connection.int(&[count, key]).await
+    states
 }
