@@ -154,7 +154,7 @@ impl Run {
         eventually("the validators have nothing left", within, async || {
             let world = self.site.world().await;
             let groups = world.streams.values().filter_map(|stream| stream.groups.get(GROUP));
-            let open = groups.map(|group| group.pending + group.lag.unwrap_or(0)).sum::<i64>();
+            let open = groups.map(|group| group.pending + group.undelivered).sum::<i64>();
             if open + world.delayed() == 0 { Ok(()) } else { Err(world) }
         })
         .await;

@@ -53,7 +53,7 @@ async fn each_deployment_passes_the_whole_chain_once_whatever_dies() {
         break_something().await;
     }
     site.wait_for_results(LAST, EVENTS, 3 * SOON).await;
-    site.wait_until_idle(2 * SOON).await;
+    site.wait_until_idle(3 * SOON).await;
     let mut causes = ids;
     for event_type in ["validation:completed", "dependency:check:completed", LAST] {
         site.assert_exactly_once(event_type, &causes).await;

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::address::TargetUrl;
+use crate::address::{HostPort, TargetUrl};
 use crate::health::Monitor;
 use crate::node::{Node, Value};
 use crate::probe::{self, HttpDefaults, HttpParts, HttpProbe, Limits, StatusSet};
@@ -23,6 +23,12 @@ pub struct Service {
     pub name: String,
     /// The base address; `None` where the service has nothing to ask over HTTP.
     pub url: Option<TargetUrl>,
+    /// Where it answers the gRPC health protocol.
+    pub grpc: Option<HostPort>,
+    /// A port that accepts connections, of a service that speaks neither HTTP nor gRPC.
+    pub tcp: Option<HostPort>,
+    /// The image it is deployed from; without a tag the event's version is the tag.
+    pub image: Option<String>,
     /// The liveness request, also what the dependency-checker asks; `None` without a URL or when
     /// switched off.
     pub health: Option<HttpProbe>,
@@ -93,13 +99,16 @@ impl Service {
             health: base.as_ref().and_then(|base| health.probe(base, from.limits)),
             ready: base.as_ref().and_then(|base| ready.probe(base, from.limits)),
             url: base,
+            grpc: probe::host_port(&mut table, "grpc"),
+            tcp: probe::host_port(&mut table, "tcp"),
+            image: table.parse("image", image),
             requires: requires(name, &mut table),
             checks: checks(&mut table),
             monitor,
             owner: table.text("owner").or_else(|| from.owner.clone()),
             labels: labels(&mut table),
         };
-        table.later(&["image", "grpc", "metrics", "targets", "quorum", "extends"]);
+        table.later(&["metrics", "targets", "quorum", "extends"]);
         table.close();
         service
     }
@@ -183,6 +192,15 @@ fn required(
     long.later(&["for", "criticality"]);
     long.close();
     Some((name?, at?, if soft { Criticality::Soft } else { Criticality::Hard }))
+}
+
+/// Accepts the name of an image: `registry.example:5000/shop/cart`, with or without tag and digest.
+fn image(text: &str) -> Result<String, String> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "_.-/:@+".contains(c);
+    if text.is_empty() || text.contains("://") || !text.chars().all(fits) {
+        return Err("must be an image such as `registry.example/shop/cart`".to_owned());
+    }
+    Ok(text.to_owned())
 }
 
 fn checks(table: &mut Table<'_, '_>) -> Vec<String> {

@@ -28,7 +28,7 @@ pub use health::{
 pub use notification::{Channel, Notification, NotificationSeverity};
 pub use rollback::{RollbackCompleted, RollbackInitiated, RollbackStatus};
 pub use validation::{
-    Check, CheckOutcome, Severity, ValidationCompleted, ValidationStarted, VerdictResult,
+    Check, CheckOutcome, Counts, Severity, ValidationCompleted, ValidationStarted, VerdictResult,
 };
 
 /// Reads an optional list or map: absent and `null` both mean empty.

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use printery_events::topology::Worker;
 use printery_events::{Encoding, Event};
+use printery_fleet::Records;
 use printery_streams::settle::Publication;
 use printery_streams::{Clock, Keys, Member};
 use tokio::sync::mpsc;
@@ -21,6 +22,7 @@ pub(crate) struct Engine<H> {
     pub(crate) handler: Arc<H>,
     pub(crate) worker: &'static Worker,
     pub(crate) keys: Keys,
+    pub(crate) records: Records,
     pub(crate) member: Member,
     pub(crate) clock: Clock,
     pub(crate) rules: DeliverySettings,

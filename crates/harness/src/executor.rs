@@ -58,6 +58,7 @@ async fn run<H: Handler>(engine: &Engine<H>, event: &Event, ended: &Ended) -> En
         cancelled: lost.clone(),
         started_ms: ended.started_ms,
         instance: engine.member.consumer.clone(),
+        records: engine.records.clone(),
     };
     let written_ms = ended.delivery.history.origin_entry.ms;
     let wait = Duration::from_millis(ended.started_ms.saturating_sub(written_ms));

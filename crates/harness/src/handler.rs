@@ -7,11 +7,18 @@ use std::future::Future;
 use std::time::Duration;
 
 use printery_events::{Event, Payload};
+use printery_fleet::Records;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// A worker's own part of the job.
 pub trait Handler: Send + Sync + 'static {
+    /// Is told once, before the first delivery, where the fleet's records are: for a handler that
+    /// must remember something beyond one attempt. Most need nothing.
+    fn attach(&mut self, partitions: &Partitions) {
+        let _ = partitions;
+    }
+
     /// Names the event that says an attempt begins; published once per attempt, before
     /// [`Handler::handle`] is called, and not bound to its outcome.
     fn announce(&self, event: &Event, attempt: u32) -> Option<Payload> {
@@ -43,6 +50,8 @@ pub struct Context {
     pub started_ms: u64,
     /// How the attempt's own process is called: the consumer's name.
     pub instance: String,
+    /// The way to the records in Redis that belong to the event's deployment.
+    pub records: Records,
 }
 
 /// What a commit publishes together with the acknowledgement.

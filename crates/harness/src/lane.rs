@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use printery_config::Fleet;
 use printery_events::topology::Worker;
+use printery_fleet::Records;
 use printery_streams::fetch::Fetcher;
 use printery_streams::reclaim::Reclaimer;
 use printery_streams::settle::Settler;
@@ -109,6 +110,7 @@ impl Lane {
             handler: Arc::clone(&shared.handler),
             worker: shared.worker,
             keys: keys.clone(),
+            records: Records::new(keys.clone(), redis.clone()),
             member: shared.member.clone(),
             clock: self.clock.clone(),
             rules,

@@ -8,7 +8,7 @@ use std::fmt;
 
 use redis::Value;
 
-use crate::connection::{Connection, as_list, as_number, as_pairs, as_text};
+use crate::connection::{Connection, as_list, as_number, as_text};
 
 /// Reads every key that a pattern finds: name, type, size, and a stream's groups.
 ///
@@ -20,7 +20,16 @@ local world = {}
 for _, key in ipairs(redis.call('KEYS', ARGV[1])) do
   local kind = redis.call('TYPE', key).ok
   local size = sizes[kind] and redis.call(sizes[kind], key) or 1
-  local groups = kind == 'stream' and redis.call('XINFO', 'GROUPS', key) or {}
+  local groups = {}
+  if kind == 'stream' then
+    for g, facts in ipairs(redis.call('XINFO', 'GROUPS', key)) do
+      local group = {}
+      for i = 1, #facts, 2 do group[facts[i]] = facts[i + 1] end
+      -- The server's own count is nil or wrong after deletions and restarts.
+      local waiting = redis.call('XRANGE', key, '(' .. group['last-delivered-id'], '+')
+      groups[g] = { group.name, group.pending, #waiting, group.consumers }
+    end
+  end
   world[#world + 1] = { key, kind, size, groups }
 end
 return world
@@ -31,8 +40,8 @@ return world
 pub struct GroupState {
     /// Entries delivered and not acknowledged.
     pub pending: i64,
-    /// Entries not delivered yet; `None` where the server does not know.
-    pub lag: Option<i64>,
+    /// Entries not delivered yet.
+    pub undelivered: i64,
     /// How many consumers the group has.
     pub consumers: i64,
 }
@@ -99,7 +108,7 @@ impl World {
     /// Returns how many entries no consumer has seen yet, over all streams and groups.
     pub fn undelivered(&self) -> i64 {
         let groups = self.streams.values().flat_map(|stream| stream.groups.values());
-        groups.map(|group| group.lag.unwrap_or(0)).sum()
+        groups.map(|group| group.undelivered).sum()
     }
 
     /// Returns how many entries wait for their due time, over all workers.
@@ -125,11 +134,10 @@ impl fmt::Display for World {
         for (name, stream) in &self.streams {
             writeln!(f, "  {name}  {} entries", stream.length)?;
             for (group, state) in &stream.groups {
-                let lag = state.lag.map_or_else(|| "?".to_owned(), |lag| lag.to_string());
-                let GroupState { pending, consumers, .. } = state;
+                let GroupState { pending, undelivered, consumers } = state;
                 writeln!(
                     f,
-                    "    {group}  pending {pending}, undelivered {lag}, consumers {consumers}"
+                    "    {group}  pending {pending}, undelivered {undelivered}, consumers {consumers}"
                 )?;
             }
         }
@@ -143,13 +151,13 @@ impl fmt::Display for World {
 fn group_states(groups: &Value) -> BTreeMap<String, GroupState> {
     let mut states = BTreeMap::new();
     for group in as_list(groups) {
-        let facts: BTreeMap<String, &Value> = as_pairs(group).collect();
-        let number = |name: &str| facts.get(name).map_or(0, |value| as_number(value));
-        let lag =
-            facts.get("lag").filter(|value| ***value != Value::Nil).map(|value| as_number(value));
-        let name = facts.get("name").map(|value| as_text(value)).unwrap_or_default();
-        let state = GroupState { pending: number("pending"), lag, consumers: number("consumers") };
-        states.insert(name, state);
+        let [name, numbers @ ..] = as_list(group) else { panic!("a group: {group:?}") };
+        let [pending, undelivered, consumers] =
+            numbers.iter().map(as_number).collect::<Vec<_>>()[..]
+        else {
+            panic!("three numbers: {group:?}")
+        };
+        states.insert(as_text(name), GroupState { pending, undelivered, consumers });
     }
     states
 }

@@ -3,17 +3,18 @@
 //! The harness calls it once per attempt. It never blocks a deployment by an error of its own kind: a check that
 //! fails is a result, and only an event of the wrong type is refused.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use printery_config::{Enforce, Fleet};
 use printery_events::payload::{
-    Check as Reported, CheckOutcome, DeploymentFailed, DeploymentStarted, RolloutPhase, Severity,
-    ValidationCompleted, ValidationStarted, VerdictResult,
+    Check as Reported, CheckOutcome, Counts, DeploymentFailed, DeploymentStarted, RolloutPhase,
+    Severity, ValidationCompleted, ValidationStarted, VerdictResult,
 };
 use printery_events::{Event, Payload};
 use printery_harness::{Context, Effects, Handler, Outcome, Problems, Refusal};
-use printery_probes::{self as probes, Egress, Report};
+use printery_probes::{self as probes, Egress, Report, Timings};
 use tokio::time::Instant;
 
 use crate::checks::{Check, Checks};
@@ -93,6 +94,7 @@ impl Handler for Validator {
             services: deployment.services.clone(),
             phase: RolloutPhase::PreDeploy,
             result: verdict.result,
+            counts: counts(&reports),
             checks: reports.iter().map(reported).collect(),
             duration_ms: milliseconds(began.elapsed()),
             config_digest: self.digest.clone(),
@@ -148,7 +150,40 @@ fn reported((check, report): &(Check, Report)) -> Reported {
         message: report.message.clone(),
         duration_ms: milliseconds(report.duration),
         attempts: report.attempts,
+        class: report.class.map(|class| class.to_string()),
+        reason_code: Some(report.reason_code.to_string()),
+        timings: timings(report.timings),
+        evidence: report.evidence.clone(),
     }
+}
+
+fn timings(timings: Timings) -> BTreeMap<String, u64> {
+    let Timings { resolve, connect, tls, processing, transfer } = timings;
+    let phases = [
+        ("resolve", resolve),
+        ("connect", connect),
+        ("tls", tls),
+        ("processing", processing),
+        ("transfer", transfer),
+    ];
+    let taken = phases.into_iter().filter_map(|(phase, took)| Some((phase, took?)));
+    taken.map(|(phase, took)| (phase.to_owned(), milliseconds(took))).collect()
+}
+
+fn counts(reports: &[(Check, Report)]) -> Counts {
+    let mut counts = Counts::default();
+    for (_, report) in reports {
+        let count = match report.outcome {
+            probes::Outcome::Pass => &mut counts.pass,
+            probes::Outcome::Warn => &mut counts.warn,
+            probes::Outcome::Fail => &mut counts.fail,
+            probes::Outcome::Error => &mut counts.error,
+            probes::Outcome::Inconclusive => &mut counts.inconclusive,
+            probes::Outcome::Skipped => &mut counts.skipped,
+        };
+        *count += 1;
+    }
+    counts
 }
 
 fn milliseconds(duration: Duration) -> u64 {
@@ -170,6 +205,7 @@ mod tests {
             cancelled: CancellationToken::new(),
             started_ms: 0,
             instance: "validator-test".to_owned(),
+            records: printery_harness::fleet::Records::try_new("redis://127.0.0.1:1", "t").unwrap(),
         }
     }
 
@@ -209,6 +245,11 @@ mod tests {
         assert_eq!(completed.result, VerdictResult::Passed, "{completed:?}");
         let names: Vec<&str> = completed.checks.iter().map(|check| check.name.as_str()).collect();
         assert_eq!(names, ["services", "api", "later"]);
+        assert_eq!((completed.counts.pass, completed.counts.error), (2, 1), "{completed:?}");
+        let [_, api, later] = completed.checks.as_slice() else { panic!("{completed:?}") };
+        assert_eq!((api.class.as_deref(), api.reason_code.as_deref()), (None, Some("ok")));
+        assert!(api.timings.contains_key("processing"), "{api:?}");
+        assert_eq!(later.class.as_deref(), Some("transient"), "{later:?}");
         assert_eq!(completed.config_digest, validator.digest);
         assert_eq!(completed.phase, RolloutPhase::PreDeploy);
     }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use printery_config::Fleet;
 use printery_events::payload::{
-    DependencyCheckCompleted, DependencyResult, DependencyState, RolloutPhase, StageCompleted,
-    StageStatus, ValidationCompleted, VerdictResult,
+    Counts, DependencyCheckCompleted, DependencyResult, DependencyState, RolloutPhase,
+    StageCompleted, StageStatus, ValidationCompleted, VerdictResult,
 };
 use printery_events::{Event, Payload};
 use printery_harness::{Context, Handler};
@@ -33,6 +33,7 @@ fn context() -> Context {
         cancelled: CancellationToken::new(),
         started_ms: 1_700_000_000_000,
         instance: "dependency-checker-test".to_owned(),
+        records: printery_harness::fleet::Records::try_new("redis://127.0.0.1:1", "t").unwrap(),
     }
 }
 
@@ -48,6 +49,7 @@ fn validated(services: &[&str], result: VerdictResult) -> Event {
         services: services.iter().map(|name| (*name).to_owned()).collect(),
         phase: RolloutPhase::PreDeploy,
         result,
+        counts: Counts::default(),
         checks: Vec::new(),
         duration_ms: 1,
         config_digest: "0".to_owned(),

@@ -2,10 +2,12 @@
 //! The validator writes them; the dependency checker and the notifier read the verdict.
 //! It never decides how single checks add up to a verdict; that is the validator's policy.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::RolloutPhase;
+use super::{RolloutPhase, or_empty};
 
 words! {
     /// Says what became of one check.
@@ -72,6 +74,36 @@ pub struct Check {
     pub duration_ms: u64,
     /// How often it was tried.
     pub attempts: u32,
+    /// Which kind of trouble it was: `transient`, `permanent`, `assertion`, `guard` or `internal`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class: Option<String>,
+    /// Why the outcome is what it is, as a stable code such as `image_not_found`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason_code: Option<String>,
+    /// The last attempt by phase (`resolve`, `connect`, `tls`, `processing`, `transfer`), in milliseconds.
+    #[serde(default, deserialize_with = "or_empty", skip_serializing_if = "BTreeMap::is_empty")]
+    pub timings: BTreeMap<String, u64>,
+    /// The beginning of an unexpected answer, at most 1 KiB, without secrets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<String>,
+}
+
+/// Counts the checks of a validation by what became of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Counts {
+    /// Answered as expected.
+    pub pass: u32,
+    /// Answered with a reserve.
+    pub warn: u32,
+    /// Broke the expectation.
+    pub fail: u32,
+    /// Could not be made.
+    pub error: u32,
+    /// Allow no judgement.
+    pub inconclusive: u32,
+    /// Left out on purpose.
+    pub skipped: u32,
 }
 
 /// Carries the `data` of `validation:started`; published once for each attempt.
@@ -104,6 +136,9 @@ pub struct ValidationCompleted {
     pub phase: RolloutPhase,
     /// The verdict.
     pub result: VerdictResult,
+    /// How many checks ended how.
+    #[serde(default)]
+    pub counts: Counts,
     /// Every check, in the order of configuration.
     pub checks: Vec<Check>,
     /// How long all of it took, in milliseconds.

@@ -4,7 +4,7 @@
 
 use jiff::Timestamp;
 use printery_events::payload::{
-    Channel, Check, CheckOutcome, DeploymentStarted, HealthCheckCompleted, HealthResult,
+    Channel, Check, CheckOutcome, Counts, DeploymentStarted, HealthCheckCompleted, HealthResult,
     HealthStatus, Migrations, Notification, NotificationSeverity, RolloutPhase, ServiceHealth,
     Severity, StageCompleted, StageStatus, ValidationCompleted, VerdictResult,
 };
@@ -96,11 +96,11 @@ prop_compose! {
         phase in select(RolloutPhase::ALL),
         result in select(VerdictResult::ALL),
         checks in vec(check(), 0..4),
-        duration_ms in any::<u64>(),
+        (duration_ms, pass, fail) in any::<(u64, u32, u32)>(),
     ) -> Payload {
         Payload::ValidationCompleted(ValidationCompleted {
-            deployment_id: id.clone(), version, environment, services, phase, result, checks,
-            duration_ms, config_digest, summary,
+            deployment_id: id.clone(), version, environment, services, phase, result,
+            counts: Counts { pass, fail, ..Counts::default() }, checks, duration_ms, config_digest, summary,
         })
     }
 }
@@ -112,10 +112,12 @@ prop_compose! {
         outcome in select(CheckOutcome::ALL),
         severity in select(Severity::ALL),
         (duration_ms, attempts) in any::<(u64, u32)>(),
+        (class, reason_code, evidence) in (maybe(), maybe(), maybe()),
+        timings in vec((text(), any::<u64>()), 0..3),
     ) -> Check {
         Check {
             name, kind, outcome, severity, target, expected, observed, message, duration_ms,
-            attempts,
+            attempts, class, reason_code, timings: timings.into_iter().collect(), evidence,
         }
     }
 }

@@ -4,7 +4,7 @@
 
 use jiff::Timestamp;
 use printery_events::payload::{
-    Channel, Check, CheckOutcome, DependencyCheckCompleted, DependencyCheckStarted,
+    Channel, Check, CheckOutcome, Counts, DependencyCheckCompleted, DependencyCheckStarted,
     DependencyResult, DependencyState, DependencyStatus, DeploymentCompleted, DeploymentFailed,
     DeploymentStarted, DeploymentStatus, HealthCheckCompleted, HealthCheckStarted, HealthResult,
     HealthStatus, Impaired, Migrations, Notification, NotificationSeverity, RollbackCompleted,
@@ -171,6 +171,7 @@ fn validation(family: Family) -> Payload {
         services: names(&["api"]),
         phase: RolloutPhase::PreDeploy,
         result: VerdictResult::Warnings,
+        counts: Counts { warn: 1, ..Counts::default() },
         checks: vec![Check {
             name: "api answers".into(),
             kind: "http".into(),
@@ -182,6 +183,10 @@ fn validation(family: Family) -> Payload {
             message: "api answers late".into(),
             duration_ms: 130,
             attempts: 1,
+            class: Some("assertion".into()),
+            reason_code: Some("slow".into()),
+            timings: [("processing".to_owned(), 129)].into(),
+            evidence: None,
         }],
         duration_ms: 131,
         config_digest: "sha256:9f86d081".into(),

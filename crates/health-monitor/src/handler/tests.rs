@@ -37,6 +37,7 @@ fn context(within: Duration) -> Context {
         // 12:03:08 UTC.
         started_ms: 43_388_000,
         instance: "health-monitor-test".to_owned(),
+        records: printery_harness::fleet::Records::try_new("redis://127.0.0.1:1", "t").unwrap(),
     }
 }
 

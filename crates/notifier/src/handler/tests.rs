@@ -41,6 +41,7 @@ fn context(attempt: u32) -> Context {
         cancelled: CancellationToken::new(),
         started_ms: NOW_MS,
         instance: "notifier-host-1-a".to_owned(),
+        records: printery_harness::fleet::Records::try_new("redis://127.0.0.1:1", "t").unwrap(),
     }
 }
 
