@@ -41,10 +41,11 @@ services:
     checks: [secrets, gateway]
     health: { interval: 5s, rollback: { mode: auto } }
     labels: { tier: "1" }
-  payment:  { requires: [psp] }
+    image: registry.shop.internal:5000/shop/checkout
+  payment:  { requires: [psp], grpc: "payment:50051" }
   cart:     { url: http://cart:7070, requires: [cart-redis], health: { window: 20m } }
   catalog:  { url: http://catalog:3550 }
-  email:    { requires: [mail] }
+  email:    { requires: [mail], tcp: "email:5000" }
   ads:      {}
 checks:
   secrets:  { kind: env, file: /etc/shop/checkout.env, require: { PSP_KEY: { min_len: 20 }, DATABASE_URL: { url: postgres } } }
@@ -92,7 +93,10 @@ fn defaults_reach_the_services_and_services_override_them() {
     assert_eq!(checkout.monitor.rollback, RollbackMode::Auto);
     assert_eq!(checkout.monitor.samples.get(), 120, "a shorter interval keeps the window");
     assert_eq!(fleet.services["cart"].monitor.duration(), Duration::from_secs(1200));
-    assert!(fleet.services["payment"].health.is_none(), "no URL, nothing to ask");
+    assert!(fleet.services["payment"].health.is_none(), "no URL, nothing to ask over HTTP");
+    assert_eq!(fleet.services["payment"].grpc.as_ref().unwrap().to_string(), "payment:50051");
+    assert_eq!(fleet.services["email"].tcp.as_ref().unwrap().port, 5000);
+    assert_eq!(checkout.image.as_deref(), Some("registry.shop.internal:5000/shop/checkout"));
 }
 
 #[test]
