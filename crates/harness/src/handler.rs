@@ -13,12 +13,6 @@ use tokio_util::sync::CancellationToken;
 
 /// A worker's own part of the job.
 pub trait Handler: Send + Sync + 'static {
-    /// Is told once, before the first delivery, where the fleet's records are: for a handler that
-    /// must remember something beyond one attempt. Most need nothing.
-    fn attach(&mut self, partitions: &Partitions) {
-        let _ = partitions;
-    }
-
     /// Names the event that says an attempt begins; published once per attempt, before
     /// [`Handler::handle`] is called, and not bound to its outcome.
     fn announce(&self, event: &Event, attempt: u32) -> Option<Payload> {

@@ -33,6 +33,5 @@ mod worker;
 pub use handler::{Context, Effects, Handler, Outcome, Refusal, Wish};
 pub use printery_events as events;
 pub use printery_events::topology::Worker;
-pub use printery_streams::Partitions;
 pub use printery_fleet as fleet;
 pub use run::{Boot, Problems, run};

@@ -89,10 +89,9 @@ impl Process {
     /// Works until it is told to stop, then winds down.
     pub(crate) async fn work<H: Handler>(
         self,
-        mut handler: H,
+        handler: H,
         metrics: PrometheusHandle,
     ) -> Result<Stopped, Problems> {
-        handler.attach(&self.partitions);
         let pulse = Pulse::new(self.lanes.len());
         let registry = Registry::default();
         let tally = Arc::new(Tally::default());
