@@ -14,13 +14,10 @@ use printery_events::payload::{Channel, Notification};
 use printery_events::topology::NOTIFIER;
 use printery_events::{Event, Family, Payload};
 use printery_harness::{Context, Effects, Handler, Outcome, Problems, Refusal};
+use printery_notices::{Facts, Receiver, Telling, Verdict};
 use printery_probes::{Egress, Limits, Purpose};
 
-use crate::facts::Facts;
-use crate::receiver::{Receiver, Telling};
-use crate::routing;
 use crate::sender::{Sending, send};
-use crate::verdict::Verdict;
 
 /// How long connecting to a receiver may take. 5 s.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -54,7 +51,7 @@ impl Notifier {
 
     /// Returns the receivers that are to be told.
     fn chosen(&self, facts: &Facts<'_>) -> Vec<&Receiver> {
-        routing::receivers(&self.routes, facts)
+        printery_notices::receivers(&self.routes, facts)
             .into_iter()
             .filter_map(|name| self.receivers.get(name))
             .filter(|receiver| receiver.wants(facts.event_type))

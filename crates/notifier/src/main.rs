@@ -8,17 +8,10 @@ use std::process::ExitCode;
 
 use printery_events::topology::NOTIFIER;
 
-mod facts;
 mod handler;
-mod receiver;
-mod render;
-mod routing;
 #[cfg(test)]
 mod sample;
 mod sender;
-mod severity;
-mod sign;
-mod verdict;
 
 fn main() -> ExitCode {
     printery_harness::run(&NOTIFIER, |boot| handler::Notifier::try_new(&boot.fleet))

@@ -23,55 +23,12 @@ pub(crate) fn started() -> Event {
     event("deployment:started", &data)
 }
 
-pub(crate) fn stage(status: &str) -> Event {
-    let data = json!({
-        "deployment_id": "d-1", "stage": "railway", "status": status, "duration_seconds": 12.5,
-        "error_message": (status == "failure").then_some("image not found"),
-    });
-    event("deployment:stage:railway:completed", &data)
-}
-
-pub(crate) fn completed(status: &str) -> Event {
-    let data = json!({ "deployment_id": "d-1", "status": status, "environment": "production" });
-    event("deployment:completed", &data)
-}
-
 pub(crate) fn failed() -> Event {
     let data = json!({
         "deployment_id": "d-1", "reason": "<!channel> & <redis>: connection refused",
         "failed_stage": "validation", "recovery_suggestions": ["Start Redis."],
     });
     event("deployment:failed", &data)
-}
-
-pub(crate) fn rollback_initiated() -> Event {
-    let data = json!({
-        "deployment_id": "d-1", "previous_version": "1.1.0", "reason": "api is unhealthy",
-        "stages_to_rollback": ["railway"],
-    });
-    event("rollback:initiated", &data)
-}
-
-pub(crate) fn rollback_completed(status: &str) -> Event {
-    let data = json!({ "deployment_id": "d-1", "status": status, "restored_version": "1.1.0" });
-    event("rollback:completed", &data)
-}
-
-pub(crate) fn validation(result: &str) -> Event {
-    let data = json!({
-        "deployment_id": "d-1", "version": "1.2.0", "environment": "staging", "services": ["api"],
-        "phase": "pre-deploy", "result": result, "checks": [], "duration_ms": 812,
-        "config_digest": "00", "summary": "1 of 2 checks failed",
-    });
-    event("validation:completed", &data)
-}
-
-pub(crate) fn dependencies(result: &str) -> Event {
-    let data = json!({
-        "deployment_id": "d-1", "phase": "pre-deploy", "services": ["api"], "result": result,
-        "statuses": [], "root_causes": [], "impaired": [], "duration_ms": 5, "summary": "all up",
-    });
-    event("dependency:check:completed", &data)
 }
 
 pub(crate) fn health(status: &str) -> Event {

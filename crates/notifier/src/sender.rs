@@ -3,11 +3,11 @@
 //! Owns the loop around `Receiver::tell`, bounded in number and time. The handler runs one for
 //! each receiver at once. Never decides what an event as a whole has come to.
 
-use printery_config::Notifier as Policy;
-use tokio::time::{Instant, sleep};
+use std::time::Duration;
 
-use crate::receiver::{Receiver, Telling};
-use crate::verdict::{Verdict, pause};
+use printery_config::Notifier as Policy;
+use printery_notices::{Receiver, Telling, Verdict};
+use tokio::time::{Instant, sleep};
 
 /// What telling one receiver has come to.
 #[derive(Debug)]
@@ -45,6 +45,21 @@ pub(crate) async fn send<'a>(
             // A request that the deadline would cut off is better left to the next attempt.
             Some(wait) if Instant::now() + wait + policy.timeout < deadline => sleep(wait).await,
             Some(_) | None => return Sending { receiver, verdict, tries },
+        }
+    }
+}
+
+/// Returns how long to wait before the next request, or `None` when it is not repeated here.
+fn pause(tries: u32, after: Option<Duration>, policy: &Policy) -> Option<Duration> {
+    if tries >= policy.attempts {
+        return None;
+    }
+    match after {
+        Some(asked) if asked > policy.backoff_cap => None,
+        Some(asked) => Some(asked),
+        None => {
+            let doubled = 1_u32.checked_shl(tries.saturating_sub(1)).unwrap_or(u32::MAX);
+            Some(policy.backoff_base.saturating_mul(doubled).min(policy.backoff_cap))
         }
     }
 }

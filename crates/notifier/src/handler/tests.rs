@@ -6,13 +6,13 @@ use printery_config::{Fleet, SigningKey};
 use printery_events::ids::derived_id;
 use printery_events::{Event, Family, Payload};
 use printery_harness::{Context, Handler, Outcome, Wish};
+use printery_notices::signatures;
 use printery_testkit::{Answer, HttpService};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Notifier;
 use crate::sample;
-use crate::sign::signatures;
 
 const KEY: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 

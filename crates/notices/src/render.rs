@@ -21,7 +21,7 @@ const SERVICES: usize = 20;
 const SUGGESTIONS: usize = 5;
 
 /// Returns the first line: icon, what happened, to which deployment.
-pub(crate) fn title(facts: &Facts<'_>) -> String {
+pub fn title(facts: &Facts<'_>) -> String {
     let icon = match facts.severity {
         Severity::Info => "ℹ️",
         Severity::Success => "✅",
@@ -32,7 +32,7 @@ pub(crate) fn title(facts: &Facts<'_>) -> String {
 }
 
 /// Returns the facts worth a line of their own, as name and value.
-pub(crate) fn details(facts: &Facts<'_>) -> Vec<(&'static str, String)> {
+pub fn details(facts: &Facts<'_>) -> Vec<(&'static str, String)> {
     let owned = |text: Option<&str>| text.map(str::to_owned);
     let version = match (facts.previous_version, facts.version) {
         (Some(old), Some(new)) => Some(format!("{old} → {new}")),
@@ -58,7 +58,7 @@ pub(crate) fn details(facts: &Facts<'_>) -> Vec<(&'static str, String)> {
 /// # Source
 /// Slack, "Formatting text for app surfaces": `&`, `<` and `>` must be escaped; what is not could
 /// mention a whole channel.
-pub(crate) fn slack(facts: &Facts<'_>, channel: Option<&str>) -> Value {
+pub fn slack(facts: &Facts<'_>, channel: Option<&str>) -> Value {
     let colour = match facts.severity {
         Severity::Info | Severity::Success => "good",
         Severity::Warning => "warning",
@@ -91,7 +91,7 @@ pub(crate) fn slack(facts: &Facts<'_>, channel: Option<&str>) -> Value {
 
 /// Returns the body of a generic webhook: `type`, `timestamp` and `data` as Standard Webhooks
 /// recommends, and what a reader without our schemas wants.
-pub(crate) fn webhook(event: &Event, facts: &Facts<'_>) -> Value {
+pub fn webhook(event: &Event, facts: &Facts<'_>) -> Value {
     json!({
         "type": facts.event_type,
         "timestamp": event.time.map(|time| time.to_string()),
@@ -106,7 +106,7 @@ pub(crate) fn webhook(event: &Event, facts: &Facts<'_>) -> Value {
 }
 
 /// Returns the text for a log.
-pub(crate) fn log(facts: &Facts<'_>) -> String {
+pub fn log(facts: &Facts<'_>) -> String {
     let mut line = title(facts);
     if let Some(sentence) = facts.sentence {
         line.push_str(". ");

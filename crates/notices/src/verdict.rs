@@ -1,11 +1,10 @@
 //! What one request to a receiver means.
 //!
-//! Owns the tables from answers to verdicts and the choice of the next pause; pure. The receivers
-//! classify with it and the sender repeats by it. Never waits itself.
+//! Owns the tables from answers to verdicts; pure. The receivers judge with it. Never decides when
+//! a receiver is asked again.
 
 use std::time::Duration;
 
-use printery_config::Notifier;
 use printery_probes::{Class, StatusCode, status_class};
 
 /// The longest wait a receiver may ask for. Beyond it the news is old.
@@ -13,7 +12,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);
 
 /// Says what came of one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub enum Verdict {
     /// The receiver has it.
     Told,
     /// It may work another time.
@@ -63,31 +62,13 @@ fn refused(status: StatusCode, after: Option<Duration>, why: String) -> Verdict 
     }
 }
 
-/// Returns how long to wait before the next request to the same receiver, or `None` when it is
-/// not repeated here: requests are used up, or the receiver asked for more patience than one
-/// handler has.
-pub(crate) fn pause(tries: u32, after: Option<Duration>, policy: &Notifier) -> Option<Duration> {
-    if tries >= policy.attempts {
-        return None;
-    }
-    match after {
-        Some(asked) if asked > policy.backoff_cap => None,
-        Some(asked) => Some(asked),
-        None => {
-            let doubled = 1_u32.checked_shl(tries.saturating_sub(1)).unwrap_or(u32::MAX);
-            Some(policy.backoff_base.saturating_mul(doubled).min(policy.backoff_cap))
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use printery_config::Notifier;
     use printery_probes::StatusCode;
 
-    use super::{Verdict, pause, slack, webhook};
+    use super::{Verdict, slack, webhook};
 
     fn word(verdict: &Verdict) -> &'static str {
         match verdict {
@@ -144,24 +125,5 @@ mod tests {
             panic!("429 is later")
         };
         assert_eq!(after, Some(Duration::from_secs(3600)));
-    }
-
-    #[test]
-    fn pauses_double_up_to_the_cap_and_end() {
-        let policy = Notifier { attempts: 4, ..Notifier::default() };
-        let ms = Duration::from_millis;
-        let cases = [
-            (1, None, Some(ms(500))),
-            (2, None, Some(ms(1000))),
-            (3, None, Some(ms(2000))),
-            (4, None, None),
-            (1, Some(ms(3000)), Some(ms(3000))),
-            (1, Some(ms(10_001)), None),
-        ];
-        for (tries, after, expected) in cases {
-            assert_eq!(pause(tries, after, &policy), expected, "{tries} {after:?}");
-        }
-        let many = Notifier { attempts: u32::MAX, ..Notifier::default() };
-        assert_eq!(pause(4_000_000, None, &many), Some(many.backoff_cap));
     }
 }

@@ -12,33 +12,44 @@ use crate::severity::severity;
 
 /// Holds what is told about one event.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Facts<'a> {
+pub struct Facts<'a> {
     /// The event's own id.
-    pub(crate) event_id: &'a str,
-    pub(crate) event_type: &'a str,
-    pub(crate) deployment_id: &'a str,
-    pub(crate) correlation_id: &'a str,
-    pub(crate) severity: NotificationSeverity,
+    pub event_id: &'a str,
+    /// Its type.
+    pub event_type: &'a str,
+    /// The deployment.
+    pub deployment_id: &'a str,
+    /// What ties it to the events around it.
+    pub correlation_id: &'a str,
+    /// How urgent it is.
+    pub severity: NotificationSeverity,
     /// The result or status as the wire spells it, where the event has one.
-    pub(crate) result: Option<&'static str>,
-    pub(crate) environment: Option<&'a str>,
-    pub(crate) version: Option<&'a str>,
-    pub(crate) previous_version: Option<&'a str>,
-    pub(crate) stage: Option<&'a str>,
-    pub(crate) services: Vec<&'a str>,
-    pub(crate) by: Option<&'a str>,
-    pub(crate) duration: Option<Duration>,
+    pub result: Option<&'static str>,
+    /// Where it is deployed to.
+    pub environment: Option<&'a str>,
+    /// The new version, or the restored one.
+    pub version: Option<&'a str>,
+    /// The one before.
+    pub previous_version: Option<&'a str>,
+    /// The stage it is about.
+    pub stage: Option<&'a str>,
+    /// The services it is about.
+    pub services: Vec<&'a str>,
+    /// Who asked for it.
+    pub by: Option<&'a str>,
+    /// How long it took.
+    pub duration: Option<Duration>,
     /// What happened, without the deployment's id: `validation FAILED`.
-    pub(crate) headline: String,
+    pub headline: String,
     /// The one sentence why.
-    pub(crate) sentence: Option<&'a str>,
+    pub sentence: Option<&'a str>,
     /// What to do about it.
-    pub(crate) suggestions: &'a [String],
+    pub suggestions: &'a [String],
 }
 
 impl<'a> Facts<'a> {
     /// Reads an event.
-    pub(crate) fn of(event: &'a Event) -> Self {
+    pub fn of(event: &'a Event) -> Self {
         let mut facts = Self {
             event_id: &event.id,
             event_type: event.event_type.as_str(),

@@ -20,31 +20,34 @@ use crate::verdict::Verdict;
 
 /// A place that is told, ready to be used.
 #[derive(Debug)]
-pub(crate) struct Receiver {
-    pub(crate) name: String,
+pub struct Receiver {
+    /// The name routes use.
+    pub name: String,
     kind: ReceiverKind,
     client: GuardedClient,
 }
 
 /// What is told: an event, and the identity of telling it to this receiver.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Telling<'a> {
-    pub(crate) event: &'a Event,
-    pub(crate) facts: &'a Facts<'a>,
+pub struct Telling<'a> {
+    /// The event.
+    pub event: &'a Event,
+    /// What it says.
+    pub facts: &'a Facts<'a>,
     /// The same however often it is told.
-    pub(crate) id: &'a str,
+    pub id: &'a str,
     /// Now, in whole seconds since the epoch.
-    pub(crate) timestamp: u64,
+    pub timestamp: u64,
 }
 
 impl Receiver {
     /// Takes a receiver of the fleet file and the client its requests go through.
-    pub(crate) fn new(receiver: &printery_config::Receiver, client: GuardedClient) -> Self {
+    pub fn new(receiver: &printery_config::Receiver, client: GuardedClient) -> Self {
         Self { name: receiver.name.clone(), kind: receiver.kind.clone(), client }
     }
 
     /// Returns how it is told, as events name it.
-    pub(crate) fn channel(&self) -> Channel {
+    pub fn channel(&self) -> Channel {
         match self.kind {
             ReceiverKind::Slack { .. } => Channel::Slack,
             ReceiverKind::Webhook { .. } => Channel::Webhook,
@@ -53,7 +56,7 @@ impl Receiver {
     }
 
     /// Returns the address without secrets.
-    pub(crate) fn target(&self) -> String {
+    pub fn target(&self) -> String {
         match &self.kind {
             ReceiverKind::Slack { url, name: Some(name) } => format!("{name} by {url}"),
             ReceiverKind::Slack { url, name: None } | ReceiverKind::Webhook { url, .. } => {
@@ -64,7 +67,7 @@ impl Receiver {
     }
 
     /// Tells whether it wants this type of event.
-    pub(crate) fn wants(&self, event_type: &str) -> bool {
+    pub fn wants(&self, event_type: &str) -> bool {
         match &self.kind {
             ReceiverKind::Webhook { events, .. } => {
                 events.is_empty() || events.iter().any(|glob| glob.matches(event_type))
@@ -77,7 +80,7 @@ impl Receiver {
     ///
     /// # Cancel safety
     /// Cancel safe for us; the receiver may have it although nobody heard the answer.
-    pub(crate) async fn tell(&self, telling: Telling<'_>) -> Verdict {
+    pub async fn tell(&self, telling: Telling<'_>) -> Verdict {
         match &self.kind {
             ReceiverKind::Slack { url, name } => {
                 slack::tell(&self.client, url.expose(), name.as_deref(), telling).await

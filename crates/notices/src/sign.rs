@@ -16,7 +16,7 @@ use sha2::Sha256;
 /// `timestamp`: whole seconds since the epoch.
 /// # Source
 /// Standard Webhooks 1.0, "Signature scheme": HMAC-SHA256 over `id.timestamp.body`.
-pub(crate) fn signatures(keys: &[SigningKey], id: &str, timestamp: u64, body: &[u8]) -> String {
+pub fn signatures(keys: &[SigningKey], id: &str, timestamp: u64, body: &[u8]) -> String {
     let one = |key: &SigningKey| signature(key.expose(), id, timestamp, body);
     keys.iter().filter_map(one).collect::<Vec<_>>().join(" ")
 }

@@ -10,7 +10,7 @@ use crate::facts::Facts;
 /// Returns the names of the receivers, each once, in the routes' order.
 ///
 /// The first route that matches decides, unless it says `continue`.
-pub(crate) fn receivers<'a>(routes: &'a [Route], facts: &Facts<'_>) -> Vec<&'a str> {
+pub fn receivers<'a>(routes: &'a [Route], facts: &Facts<'_>) -> Vec<&'a str> {
     let mut told: Vec<&'a str> = Vec::new();
     for route in routes.iter().filter(|route| holds(&route.matches, facts)) {
         for name in &route.to {
