@@ -4,6 +4,8 @@ pub mod controls;
 pub mod dead_letters;
 pub mod instances;
 pub mod operator_log;
+pub mod progress;
 mod records;
+pub mod windows;
 
 pub use records::Records;

@@ -11,3 +11,4 @@ mod instances;
 mod moving;
 mod operator_log;
 mod scene;
+mod windows;
