@@ -143,6 +143,38 @@ pub enum ReasonCode {
     Version,
     /// A required value is missing, empty, too short or a placeholder.
     Value,
+    /// The registry has no such image.
+    ImageNotFound,
+    /// What is there is not what its digest says, or it is not pinned by one.
+    DigestMismatch,
+    /// The image is there, but not for a platform that is needed.
+    PlatformMissing,
+    /// Migrations that are required have not been applied.
+    SchemaBehind,
+    /// The database has migrations that the artefact does not know.
+    SchemaAhead,
+    /// A migration failed half-way, or is running.
+    SchemaDirty,
+    /// The target has too little left of something, such as connections.
+    Capacity,
+    /// A replica is too far behind.
+    Lag,
+    /// Something holds what a change would have to wait for.
+    Locked,
+    /// The target is set up in another way than expected.
+    Setting,
+    /// A condition of the fleet file does not hold.
+    Policy,
+    /// It is not the time for it.
+    Window,
+    /// Somebody must approve, and has not yet.
+    AwaitingApproval,
+    /// Somebody has rejected it.
+    Rejected,
+    /// It is valid no more, or not for long enough.
+    Expired,
+    /// Something answers that must not.
+    StillUp,
     /// The egress guard refused the target.
     BlockedByPolicy,
     /// More redirects than a probe follows.
@@ -178,6 +210,22 @@ impl ReasonCode {
             Self::Role => "role",
             Self::Version => "version",
             Self::Value => "value",
+            Self::ImageNotFound => "image_not_found",
+            Self::DigestMismatch => "digest_mismatch",
+            Self::PlatformMissing => "platform_missing",
+            Self::SchemaBehind => "schema_behind",
+            Self::SchemaAhead => "schema_ahead",
+            Self::SchemaDirty => "schema_dirty",
+            Self::Capacity => "capacity",
+            Self::Lag => "lag",
+            Self::Locked => "locked",
+            Self::Setting => "setting",
+            Self::Policy => "policy",
+            Self::Window => "window",
+            Self::AwaitingApproval => "awaiting_approval",
+            Self::Rejected => "rejected",
+            Self::Expired => "expired",
+            Self::StillUp => "still_up",
             Self::BlockedByPolicy => "blocked_by_policy",
             Self::TooManyRedirects => "too_many_redirects",
             Self::BodyTooLarge => "body_too_large",

@@ -117,6 +117,12 @@ fn suggestion(check: &Check, report: &Report) -> String {
             format!("Allow {target} in `egress` of the fleet file, if it may be asked.")
         }
         ReasonCode::Value => format!("Correct what is named here: {}.", report.observed),
+        ReasonCode::ImageNotFound => format!("Build and push {target}, or correct its version."),
+        ReasonCode::SchemaBehind => format!("Run the pending migrations of {target} first."),
+        ReasonCode::SchemaDirty => format!("Repair the failed migration of {target} by hand."),
+        ReasonCode::AwaitingApproval => "Approve the deployment, or wait for it.".to_owned(),
+        ReasonCode::Window => "Deploy again when the window allows it.".to_owned(),
+        ReasonCode::Expired => format!("Renew {target}."),
         ReasonCode::NotReady => format!("Wait until {target} is ready, then deploy again."),
         ReasonCode::InvalidTarget | ReasonCode::Unsupported => {
             "Correct the check in the fleet file.".to_owned()
@@ -129,6 +135,16 @@ fn suggestion(check: &Check, report: &Report) -> String {
         | ReasonCode::Slow
         | ReasonCode::Role
         | ReasonCode::Version
+        | ReasonCode::DigestMismatch
+        | ReasonCode::PlatformMissing
+        | ReasonCode::SchemaAhead
+        | ReasonCode::Capacity
+        | ReasonCode::Lag
+        | ReasonCode::Locked
+        | ReasonCode::Setting
+        | ReasonCode::Policy
+        | ReasonCode::Rejected
+        | ReasonCode::StillUp
         | ReasonCode::TooManyRedirects
         | ReasonCode::BodyTooLarge => {
             format!("Look at {target}: it {}.", report.observed)
