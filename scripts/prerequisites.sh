@@ -62,3 +62,12 @@ require_pip() {
     install_package pip3 python3-pip python
     python3 -m pip --version >/dev/null 2>&1 || fail "python3 -m pip does not work: $(python3 -m pip --version 2>&1)"
 }
+
+# require_servers: makes sure of the real counterparts that probes are tested against.
+require_servers() {
+    install_package docker-registry docker-registry docker-distribution
+    # Debian keeps PostgreSQL's own programs off the PATH; what it has there tells that they are installed.
+    if has apt-get; then install_package pg_createcluster postgresql; else install_package initdb - postgresql; fi
+    PATH="$PATH:/usr/sbin"
+    install_package dnsmasq dnsmasq-base dnsmasq
+}
