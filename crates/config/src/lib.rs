@@ -8,6 +8,7 @@ mod dependency;
 mod egress;
 mod endpoint;
 mod engine;
+mod expression;
 mod fleet;
 mod graph;
 mod health;

@@ -70,6 +70,8 @@ pub enum Code {
     SelfEdge,
     /// `${…}` that cannot be replaced.
     Interpolation,
+    /// A condition or a path that cannot be compiled.
+    Expression,
     /// Settings that contradict each other.
     Conflict,
     /// Services that require each other.
@@ -94,6 +96,7 @@ impl Code {
             Self::UnknownName => "E0102",
             Self::SelfEdge => "E0103",
             Self::Interpolation => "E0201",
+            Self::Expression => "E0207",
             Self::Conflict => "E0301",
             Self::Cycle => "W0001",
             Self::ClearTextSecret => "W0012",
@@ -115,6 +118,7 @@ impl Code {
             | Self::UnknownName
             | Self::SelfEdge
             | Self::Interpolation
+            | Self::Expression
             | Self::Conflict => Severity::Error,
         }
     }

@@ -1,0 +1,17 @@
+#![doc = include_str!("../README.md")]
+
+mod condition;
+mod cost;
+mod functions;
+mod path;
+mod problem;
+mod tree;
+mod variables;
+mod version;
+mod vocabulary;
+
+pub use condition::{Condition, MAX_NESTING, MAX_TEXT};
+pub use functions::Functions;
+pub use path::Path;
+pub use problem::Problem;
+pub use vocabulary::Vocabulary;
