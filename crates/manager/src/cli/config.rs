@@ -1,17 +1,14 @@
 //! `printery-workers config`: is the fleet file right, and what does it come to?
 
-mod yaml;
-
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use printery_config::{Fleet, Problem, Problems};
+use printery_config::{Fleet, Problem, Problems, to_yaml};
 use printery_harness::args::CommonArgs;
 use printery_harness::exit;
 use serde_json::json;
 
-use crate::cli::config::yaml::to_yaml;
 use crate::cli::failure::Failure;
 use crate::cli::output::Output;
 use crate::cli::target::conclude;

@@ -17,6 +17,7 @@ mod follower;
 pub(crate) mod gist;
 mod group;
 mod health;
+mod import;
 pub(crate) mod interrupt;
 mod observed;
 pub(crate) mod operator;
@@ -87,6 +88,9 @@ enum Verb {
     /// Check or show the fleet file
     #[command(subcommand)]
     Config(config::ConfigVerb),
+    /// Make a fleet file of Kubernetes manifests or of a compose file
+    #[command(subcommand)]
+    Import(import::ImportVerb),
     /// Print what a shell needs to complete this command line
     Completions(completions::CompletionsArgs),
     /// Ask the process at --http-addr whether it is well; exits 0 or 1
@@ -114,6 +118,7 @@ pub(crate) fn main() -> ExitCode {
         Some(Verb::Audit(args)) => audit::audit(&common, &args, typed_worker(&matches).as_deref()),
         Some(Verb::Bench(args)) => bench::bench(&args),
         Some(Verb::Config(verb)) => config::config(&common, &verb),
+        Some(Verb::Import(verb)) => import::import(&verb),
         Some(Verb::Completions(args)) => completions::completions(&args),
         Some(Verb::Health) => health::health(&common),
     }

@@ -18,6 +18,7 @@ mod explain_golden;
 mod explain_scene;
 mod explaining;
 mod holding;
+mod importing;
 mod partitions;
 mod programs;
 mod publishing;
