@@ -1,7 +1,10 @@
 //! How long and how strictly a service's health is watched.
 //!
-//! Owns the `health_monitor:` section and the per-service `health:` block merged into it. The
-//! health-monitor reads one [`Monitor`] per service. Never samples.
+//! Owns the `health_monitor:` section and the per-service `health:` block merged into it; the files
+//! of the folder own its parts. The health-monitor reads one [`Monitor`] per service. Never samples.
+
+mod verdict;
+mod window;
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -15,11 +18,32 @@ use crate::scalar;
 use crate::shown;
 use crate::table::Table;
 
+pub use self::verdict::{OnNoData, RateThresholds, StopEarly, VerdictRules};
+pub use self::window::Baseline;
+
+use self::verdict::ON_NO_DATA;
+use self::window::Span;
+
 /// Holds the health-monitor's settings for services that have none of their own.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct HealthMonitor {
     /// The plan every service starts from.
     pub defaults: Monitor,
+    /// Samples of one window that may be under way at once.
+    pub concurrency: u32,
+    /// How often a window that is still open is reported.
+    #[serde(serialize_with = "shown::duration")]
+    pub report_every: Duration,
+}
+
+impl Default for HealthMonitor {
+    fn default() -> Self {
+        Self {
+            defaults: Monitor::default(),
+            concurrency: 64,
+            report_every: Duration::from_secs(60),
+        }
+    }
 }
 
 /// Plans how one service is watched after a deployment.
@@ -33,6 +57,9 @@ pub struct Monitor {
     /// Time from the start of one sample to the start of the next.
     #[serde(serialize_with = "shown::duration")]
     pub interval: Duration,
+    /// How far each sample is moved within its interval, so that fleets do not ask in step; a
+    /// fraction of the interval.
+    pub jitter: f64,
     /// How long one sample may take.
     #[serde(serialize_with = "shown::duration")]
     pub timeout: Duration,
@@ -42,8 +69,8 @@ pub struct Monitor {
     pub latency: LatencyThresholds,
     /// Too many failures, as a share of the samples.
     pub error_rate: RateThresholds,
-    /// Failures in a row that make the service unhealthy whatever the rate is; 0 switches it off.
-    pub consecutive_failures: u32,
+    /// What in a row decides, and when enough has been seen.
+    pub verdict: VerdictRules,
     /// What a window without usable samples means.
     pub on_no_data: OnNoData,
     /// The window before the deployment that later ones are compared with.
@@ -56,50 +83,6 @@ pub struct Monitor {
     #[serde(skip)]
     pub(crate) baseline_window: Span,
 }
-
-/// Says how long sampling lasts: a time, or a number of samples.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Span {
-    Time(Duration),
-    Samples(NonZeroU32),
-}
-
-impl Span {
-    /// Returns the number of samples, at least one.
-    fn samples(self, interval: Duration) -> NonZeroU32 {
-        match self {
-            Self::Samples(samples) => samples,
-            Self::Time(window) => {
-                let samples = window.as_nanos().div_ceil(interval.as_nanos().max(1));
-                let samples = u32::try_from(samples).unwrap_or(MOST_SAMPLES).min(MOST_SAMPLES);
-                NonZeroU32::new(samples).unwrap_or(NonZeroU32::MIN)
-            }
-        }
-    }
-
-    /// Reads `window: 10m` or `samples: 60`.
-    fn read(table: &mut Table<'_, '_>, base: Self) -> Self {
-        let window = table.span("window");
-        let samples = table.small("samples").and_then(NonZeroU32::new);
-        match (window, samples) {
-            (Some(_), Some(_)) => {
-                let text = format!(
-                    "{} and {} exclude each other",
-                    table.name("window"),
-                    table.name("samples")
-                );
-                table.reader.report(Code::Conflict, table.at, text);
-                base
-            }
-            (Some(window), None) => Self::Time(window),
-            (None, Some(samples)) => Self::Samples(samples),
-            (None, None) => base,
-        }
-    }
-}
-
-/// The most samples one probe keeps: a day at one a second.
-const MOST_SAMPLES: u32 = 86_400;
 
 impl Monitor {
     /// Returns how long the window lasts, the warm-up not counted.
@@ -114,11 +97,12 @@ impl Default for Monitor {
             warmup: Duration::from_secs(30),
             samples: NonZeroU32::MIN,
             interval: Duration::from_secs(10),
+            jitter: 0.1,
             timeout: Duration::from_secs(3),
             min_samples: 20,
             latency: LatencyThresholds::default(),
             error_rate: RateThresholds::default(),
-            consecutive_failures: 3,
+            verdict: VerdictRules::default(),
             on_no_data: OnNoData::default(),
             baseline: Baseline { samples: NonZeroU32::MIN },
             rollback: RollbackMode::default(),
@@ -154,22 +138,13 @@ impl Monitor {
             read.latency = latency;
         }
         read.error_rate = RateThresholds::read(table, base.error_rate);
-        if let Some(failures) = table.count("consecutive_failures", 0) {
-            read.consecutive_failures = u32::try_from(failures).unwrap_or(u32::MAX);
-        }
+        read.verdict = VerdictRules::read(table, base.verdict);
+        read.jitter = table.parse("jitter", scalar::share).unwrap_or(base.jitter);
         read.on_no_data = table.word("on_no_data", &ON_NO_DATA).unwrap_or(base.on_no_data);
         read.rollback = rollback(table).unwrap_or(base.rollback);
         let least = table.small("min_samples");
         read.min_samples = least.unwrap_or(base.min_samples);
-        table.later(&[
-            "profile",
-            "probes",
-            "metrics",
-            "verdict",
-            "stop_early",
-            "startup",
-            "jitter",
-        ]);
+        table.later(&["profile", "probes", "metrics", "startup"]);
         let read = read.counted();
         if least.is_some_and(|least| least > read.samples.get()) {
             let text = format!(
@@ -186,26 +161,26 @@ impl Monitor {
 impl HealthMonitor {
     /// Reads the `health_monitor:` section and `defaults.health`, the latter winning.
     pub(crate) fn read(top: &mut Table<'_, '_>, defaults: Option<&mut Table<'_, '_>>) -> Self {
+        let mut read = Self::default();
         let mut plan = Monitor::default();
         if let Some(mut table) = top.table("health_monitor") {
             if let Some(mut inner) = table.table("defaults") {
                 plan = Monitor::read(&mut inner, &plan);
                 inner.close();
             }
-            table.later(&["report_every", "concurrency"]);
+            read.report_every = table.span("report_every").unwrap_or(read.report_every);
+            read.concurrency = table.small("concurrency").unwrap_or(read.concurrency);
             table.close();
         }
         if let Some(mut table) = defaults.and_then(|defaults| defaults.table("health")) {
             plan = Monitor::read(&mut table, &plan);
             table.close();
         }
-        Self { defaults: plan }
+        Self { defaults: plan, ..read }
     }
 }
 
-/// The words of `on_no_data` and of `rollback.mode`.
-const ON_NO_DATA: [(&str, OnNoData); 3] =
-    [("inconclusive", OnNoData::Inconclusive), ("pass", OnNoData::Pass), ("fail", OnNoData::Fail)];
+/// The words of `rollback.mode`.
 const ROLLBACK: [(&str, RollbackMode); 3] =
     [("off", RollbackMode::Off), ("suggest", RollbackMode::Suggest), ("auto", RollbackMode::Auto)];
 
@@ -219,60 +194,6 @@ fn rollback(table: &mut Table<'_, '_>) -> Option<RollbackMode> {
     rollback.later(&["trigger", "guards"]);
     rollback.close();
     mode
-}
-
-/// Says which share of failed samples is too much.
-///
-/// # Shapes and units
-/// Fractions: 0.01 is one per cent.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct RateThresholds {
-    /// From here on degraded.
-    pub degraded: f64,
-    /// From here on unhealthy.
-    pub unhealthy: f64,
-}
-
-impl Default for RateThresholds {
-    fn default() -> Self {
-        Self { degraded: 0.01, unhealthy: 0.05 }
-    }
-}
-
-impl RateThresholds {
-    /// Reads `error_rate: { warn: 1%, fail: 5% }` over the given thresholds.
-    fn read(table: &mut Table<'_, '_>, base: Self) -> Self {
-        let Some(mut rate) = table.table("error_rate") else { return base };
-        let degraded = rate.parse("warn", scalar::share).unwrap_or(base.degraded);
-        let unhealthy = rate.parse("fail", scalar::share).unwrap_or(base.unhealthy);
-        if degraded > unhealthy {
-            let text = format!("{} is above `fail`", rate.name("warn"));
-            rate.reader.report(Code::Conflict, rate.at, text);
-        }
-        rate.later(&["ratio", "on_no_data", "baseline"]);
-        rate.close();
-        Self { degraded, unhealthy }
-    }
-}
-
-/// Plans the samples taken before a deployment. There is no warm-up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Baseline {
-    /// Samples per probe; the monitor's `interval` and `timeout` apply.
-    pub samples: NonZeroU32,
-}
-
-/// Says what a window without usable samples means.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum OnNoData {
-    /// Nobody knows: the verdict is `INCONCLUSIVE`.
-    #[default]
-    Inconclusive,
-    /// Counts as healthy.
-    Pass,
-    /// Counts as unhealthy.
-    Fail,
 }
 
 /// Says what an unhealthy verdict asks for.

@@ -41,7 +41,10 @@ pub use endpoint::{Endpoint, EndpointSpec};
 pub use engine::{Encoding, Engine, MOST_PARTITIONS, key_prefix};
 pub use fleet::Fleet;
 pub use graph::{Graph, Group, NodeKind};
-pub use health::{Baseline, HealthMonitor, Monitor, OnNoData, RateThresholds, RollbackMode};
+pub use health::{
+    Baseline, HealthMonitor, Monitor, OnNoData, RateThresholds, RollbackMode, StopEarly,
+    VerdictRules,
+};
 pub use interpolate::Env;
 pub use probe::{HttpProbe, LatencyThresholds, Limits, Method, RedisProbe, StatusSet, TcpProbe};
 pub use problem::{Code, Position, Problem, Problems, Severity};

@@ -5,29 +5,52 @@
 
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::future::{Either, join, join_all, select};
 use printery_config::{Fleet, RollbackMode};
 use printery_events::{Event, Payload};
-use printery_harness::{Context, Effects, Handler, Outcome};
+use printery_harness::{Context, Effects, Handler, Outcome, Refusal};
 use printery_probes::{Egress, Error};
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
+use crate::board::Board;
+use crate::journal::{Journal, Pen, known};
+use crate::progress::Teller;
 use crate::report::{completed, explained};
-use crate::request::Request;
+use crate::request::{Phase, Request};
 use crate::rollback::{Advice, DryRun, advise, initiated};
-use crate::sampler::samples;
-use crate::verdict::{Standing, Verdict, overall};
-use crate::watch::{Watches, watches};
+use crate::time::Time;
+use crate::verdict::{Standing, Verdict, is_enough, overall};
+use crate::watch::{Watch, Watches, watches};
+use crate::watcher::{Came, Watcher};
 use crate::window::Window;
 
 /// What is left of an attempt for judging and committing once the window is over.
 const RESERVE: Duration = Duration::from_millis(500);
+
+/// How soon a window that is longer than an attempt is taken up again.
+const NEXT_ATTEMPT: Duration = Duration::from_millis(100);
 
 /// Watches the services of an event over a window.
 #[derive(Debug)]
 pub(crate) struct HealthMonitor {
     egress: Egress,
     watches: Watches,
+    /// Looks that may be under way at once, over all windows.
+    looks: Semaphore,
+    report_every: Duration,
+}
+
+/// One attempt at the window of an event.
+#[derive(Debug)]
+struct Attempt<'a> {
+    request: Request,
+    services: Vec<String>,
+    board: Board,
+    time: Time,
+    /// When the attempt has to end.
+    until: Instant,
+    worker: &'a HealthMonitor,
 }
 
 impl HealthMonitor {
@@ -36,7 +59,12 @@ impl HealthMonitor {
     /// # Errors
     /// The egress rules cannot be read.
     pub(crate) fn try_new(fleet: &Fleet) -> Result<Self, Error> {
-        Ok(Self { egress: Egress::try_new(&fleet.egress)?, watches: watches(fleet) })
+        Ok(Self {
+            egress: Egress::try_new(&fleet.egress)?,
+            watches: watches(fleet),
+            looks: Semaphore::new(usize::try_from(fleet.health_monitor.concurrency).unwrap_or(1)),
+            report_every: fleet.health_monitor.report_every,
+        })
     }
 
     /// Returns the services to watch: those of the event, or all when it names none.
@@ -48,43 +76,105 @@ impl HealthMonitor {
         }
     }
 
-    /// Watches one service and says how it stands.
-    async fn watch(&self, service: &str, request: &Request, times: &Times) -> Verdict {
-        let watch = match self.watches.get(service) {
-            Some(Ok(watch)) => watch,
-            Some(Err(why)) => return Verdict::unwatched(service, why),
-            None => {
-                let why = "no health URL configured, it is not in the fleet file";
-                return Verdict::unwatched(service, why);
-            }
-        };
-        let window = Window::of(&watch.monitor, &request.phase);
-        let samples = samples(&self.egress, watch, &window, times.began, times.until).await;
-        let addresses = u32::try_from(watch.addresses.len()).unwrap_or(u32::MAX);
-        let planned = window.samples().saturating_mul(addresses);
-        let verdict = Verdict::of(service, &samples, planned, &watch.monitor, times.began_ms);
-        explained(verdict, request)
+    /// Returns how a service is watched, or why it cannot be.
+    fn watch_of(&self, service: &str) -> Result<&Watch, &str> {
+        match self.watches.get(service) {
+            Some(Ok(watch)) => Ok(watch),
+            Some(Err(why)) => Err(why),
+            None => Err("no health URL configured, it is not in the fleet file"),
+        }
     }
 
-    fn advice(&self, request: &Request, event: &Event, verdicts: &[Verdict]) -> Advice {
-        let dry_run = if event.dry_run { DryRun::Yes } else { DryRun::No };
-        let unhealthy = verdicts.iter().filter(|verdict| verdict.standing == Standing::Unhealthy);
-        let modes = unhealthy.filter_map(|verdict| self.rollback_mode(&verdict.service));
-        advise(&request.phase, overall(verdicts), dry_run, modes)
+    /// Returns how long the longest of the windows is.
+    fn longest(&self, services: &[String], phase: &Phase) -> Duration {
+        let watches = services.iter().filter_map(|service| self.watch_of(service).ok());
+        let lengths = watches.map(|watch| Window::of(&watch.monitor, phase, 0).length());
+        lengths.max().unwrap_or_default()
     }
 
     fn rollback_mode(&self, service: &str) -> Option<RollbackMode> {
-        self.watches.get(service)?.as_ref().ok().map(|watch| watch.monitor.rollback)
+        self.watch_of(service).ok().map(|watch| watch.monitor.rollback)
     }
 }
 
-/// When an attempt at a window begins and by when it has to end.
-#[derive(Debug, Clone, Copy)]
-struct Times {
-    began: Instant,
-    /// The same moment by the server's clock, milliseconds since the epoch.
-    began_ms: u64,
-    until: Instant,
+impl Attempt<'_> {
+    /// Watches every service until its window is over or the attempt is.
+    async fn watch(&self, pen: Pen) -> Came {
+        let watcher = Watcher {
+            egress: &self.worker.egress,
+            looks: &self.worker.looks,
+            board: &self.board,
+            pen,
+            time: self.time,
+            until: self.until,
+        };
+        let services = self.services.iter().filter_map(|service| {
+            let watch = self.worker.watch_of(service).ok()?;
+            let window = Window::of(&watch.monitor, &self.request.phase, self.time.began_ms);
+            let enough = move || self.has_enough(service, watch, &window);
+            let watcher = &watcher;
+            Some(async move { watcher.watch(service, watch, &window, enough).await })
+        });
+        let came = join_all(services).await;
+        let all = came.into_iter().all(|came| came == Came::ToTheEnd);
+        if all { Came::ToTheEnd } else { Came::ToItsDeadline }
+    }
+
+    /// A baseline is there to be compared with, and so it is always taken whole.
+    fn has_enough(&self, service: &str, watch: &Watch, window: &Window) -> bool {
+        let Phase::PostStage(_) = self.request.phase else { return false };
+        let planned = watch.planned(window);
+        self.board.read(service, |seen| is_enough(seen, planned, &watch.monitor))
+    }
+
+    /// Says how every service stands by what was seen until now.
+    fn verdicts(&self) -> Vec<Verdict> {
+        self.services.iter().map(|service| self.verdict(service)).collect()
+    }
+
+    fn verdict(&self, service: &str) -> Verdict {
+        let watch = match self.worker.watch_of(service) {
+            Ok(watch) => watch,
+            Err(why) => return Verdict::unwatched(service, why),
+        };
+        let window = Window::of(&watch.monitor, &self.request.phase, self.time.began_ms);
+        let planned = watch.planned(&window);
+        let verdict = self.board.read(service, |seen| {
+            Verdict::of(service, seen, planned, &watch.monitor, self.time.began_ms)
+        });
+        explained(verdict, &self.request)
+    }
+
+    /// Returns how much of the longest window is over, 0..=1.
+    fn share(&self) -> f64 {
+        let longest = self.worker.longest(&self.services, &self.request.phase).as_secs_f64();
+        if longest > 0.0 { self.time.now().as_secs_f64() / longest } else { 1.0 }
+    }
+
+    fn advice(&self, event: &Event, verdicts: &[Verdict]) -> Advice {
+        let dry_run = if event.dry_run { DryRun::Yes } else { DryRun::No };
+        let unhealthy = verdicts.iter().filter(|verdict| verdict.standing == Standing::Unhealthy);
+        let modes = unhealthy.filter_map(|verdict| self.worker.rollback_mode(&verdict.service));
+        advise(&self.request.phase, overall(verdicts), dry_run, modes)
+    }
+
+    /// Judges what was seen and says what follows.
+    fn conclude(&self, event: &Event) -> Effects {
+        let verdicts = self.verdicts();
+        let overall = overall(&verdicts);
+        let advice = self.advice(event, &verdicts);
+        let took = self.time.now();
+        let completed = completed(&self.request, &verdicts, overall, &advice, took);
+        let rollback = match advice {
+            Advice::Stay | Advice::Suggest => None,
+            Advice::Request => Some(initiated(&self.request, &completed.summary)),
+        };
+        let effects = Effects::publish(Payload::HealthCheckCompleted(completed));
+        match rollback {
+            Some(rollback) => effects.and(Payload::RollbackInitiated(rollback)),
+            None => effects,
+        }
+    }
 }
 
 impl Handler for HealthMonitor {
@@ -99,26 +189,43 @@ impl Handler for HealthMonitor {
             return Ok(Effects::none());
         };
         let began = Instant::now();
-        let until = context.deadline.checked_sub(RESERVE).unwrap_or(began);
-        let times = Times { began, began_ms: context.started_ms, until };
         let services = self.services(&request);
-        let watched = services.iter().map(|service| self.watch(service, &request, &times));
-        let verdicts = join_all(watched).await;
-
-        let overall = overall(&verdicts);
-        let advice = self.advice(&request, event, &verdicts);
-        let completed = completed(&request, &verdicts, overall, &advice, began.elapsed());
-        let rollback = match advice {
-            Advice::Stay | Advice::Suggest => None,
-            Advice::Request => Some(initiated(&request, &completed.summary)),
+        let longest = self.longest(&services, &request.phase);
+        let (journal, pen, found) = Box::pin(Journal::open(event, context, longest)).await?;
+        let attempt = Attempt {
+            request,
+            services,
+            board: Board::new(known(&found.sights)),
+            time: Time::of(&found, began, context),
+            until: context.deadline.checked_sub(RESERVE).unwrap_or(began),
+            worker: self,
         };
-        let effects = Effects::publish(Payload::HealthCheckCompleted(completed));
-        Ok(match rollback {
-            Some(rollback) => effects.and(Payload::RollbackInitiated(rollback)),
-            None => effects,
-        })
+        let teller = Teller {
+            records: &context.records,
+            deployment_id: &attempt.request.deployment_id,
+            event_id: &event.id,
+            every: self.report_every,
+        };
+        let telling = Box::pin(teller.tell(|| (attempt.share(), attempt.verdicts())));
+        let watching = Box::pin(join(attempt.watch(pen), journal.keep()));
+        let (came, mut window) = match select(watching, telling).await {
+            Either::Left((watched, _)) => watched,
+            Either::Right((never, _)) => match never {},
+        };
+        if came == Came::ToItsDeadline {
+            let sentence = "the window is longer than an attempt may be; another one continues it";
+            return Err(Refusal::retry_after("window_open", sentence, NEXT_ATTEMPT));
+        }
+        let effects = attempt.conclude(event);
+        // Should this fail, a redrive finds the old window for a while; the verdict stands anyway.
+        let _kept_longer = Box::pin(window.close(attempt.time.now_ms())).await.is_err();
+        Ok(effects)
     }
 }
 
+#[cfg(test)]
+mod scene;
+#[cfg(test)]
+mod taking_over;
 #[cfg(test)]
 mod tests;

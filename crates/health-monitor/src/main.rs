@@ -4,17 +4,21 @@
 //! `rollback:initiated` where the fleet file says so. The manager starts it, or an operator with
 //! `printery-workers --worker=health-monitor`. It never rolls anything back itself.
 
+mod board;
 mod handler;
+mod journal;
 mod percentile;
+mod progress;
 mod report;
 mod request;
 mod rollback;
 mod sample;
-mod sampler;
 mod sentence;
 mod tally;
+mod time;
 mod verdict;
 mod watch;
+mod watcher;
 mod window;
 
 use std::process::ExitCode;

@@ -39,6 +39,15 @@ pub(crate) fn too_few(tally: &Tally, needed: u32) -> String {
     format!("{} {were} taken, {needed} are needed", samples(tally.counted))
 }
 
+/// Says how many looks nobody took: `; 4 were missed while nobody watched`; nothing for none.
+pub(crate) fn missed(looks: u32) -> String {
+    match looks {
+        0 => String::new(),
+        1 => "; 1 was missed while nobody watched".to_owned(),
+        many => format!("; {many} were missed while nobody watched"),
+    }
+}
+
 /// Says why nothing is known: `no sample could be taken: …`.
 pub(crate) fn unasked(tally: &Tally) -> String {
     let why = tally.unasked.as_deref().unwrap_or("the time was over before the first");

@@ -22,6 +22,10 @@ pub(crate) struct Tally {
     pub slow: u32,
     /// The longest run of failures at one address.
     pub longest_run: u32,
+    /// The longest run of slow answers at one address.
+    pub slow_run: u32,
+    /// How many samples the address with the fewest has passed in a row, up to the last one.
+    pub good_run: u32,
     /// What the failed samples saw most often; the earlier one of two that are as frequent.
     pub cause: Option<String>,
     /// When the first failed sample was taken, from the beginning of the attempt.
@@ -36,30 +40,41 @@ pub(crate) struct Tally {
     pub p99: Option<Duration>,
 }
 
+/// What one address has shown in a row, up to the last sample.
+#[derive(Debug, Clone, Copy, Default)]
+struct Run {
+    failed: u32,
+    slow: u32,
+    good: u32,
+}
+
 impl Tally {
     /// Counts samples, in whatever order they come.
     pub(crate) fn of(samples: &[Sample], latency: &LatencyThresholds) -> Self {
         let mut samples: Vec<&Sample> = samples.iter().collect();
         samples.sort_by_key(|sample| sample.at);
         let mut tally = Self::default();
-        let mut runs: BTreeMap<&str, u32> = BTreeMap::new();
+        let mut runs: BTreeMap<&str, Run> = BTreeMap::new();
         let mut causes: Vec<(String, u32)> = Vec::new();
         let mut passed: Vec<Duration> = Vec::new();
         for sample in samples {
-            let run = runs.entry(sample.probe).or_default();
+            let run = runs.entry(sample.probe.as_str()).or_default();
             match failure(sample, latency) {
                 Ok(None) => {
-                    *run = 0;
                     tally.counted += 1;
                     passed.push(sample.took);
                     if sample.took >= latency.degraded {
+                        *run = Run { slow: run.slow + 1, ..Run::default() };
+                        tally.slow_run = tally.slow_run.max(run.slow);
                         tally.slow += 1;
                         tally.slow_since.get_or_insert(sample.at);
+                    } else {
+                        *run = Run { good: run.good + 1, ..Run::default() };
                     }
                 }
                 Ok(Some(cause)) => {
-                    *run += 1;
-                    tally.longest_run = tally.longest_run.max(*run);
+                    *run = Run { failed: run.failed + 1, ..Run::default() };
+                    tally.longest_run = tally.longest_run.max(run.failed);
                     tally.counted += 1;
                     tally.failed += 1;
                     tally.failing_since.get_or_insert(sample.at);
@@ -68,6 +83,7 @@ impl Tally {
                 Err(why) => tally.unasked = Some(why),
             }
         }
+        tally.good_run = runs.values().map(|run| run.good).min().unwrap_or_default();
         passed.sort_unstable();
         tally.p50 = nearest_rank(&passed, 50);
         tally.p99 = nearest_rank(&passed, 99);
@@ -107,8 +123,10 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn sample(probe: &'static str, at: u64, took: u64, finding: Finding) -> Sample {
-        Sample { probe, at: Duration::from_secs(at), took: Duration::from_millis(took), finding }
+    fn sample(probe: &str, at: u64, took: u64, finding: Finding) -> Sample {
+        let (n, probe) = (u32::try_from(at).unwrap(), probe.to_owned());
+        let (at, took) = (Duration::from_secs(at), Duration::from_millis(took));
+        Sample { probe, n, at, took, finding }
     }
 
     fn failed(cause: &str) -> Finding {
@@ -129,6 +147,23 @@ mod tests {
         assert_eq!((tally.counted, tally.failed, tally.longest_run), (6, 4, 2));
         assert_eq!(tally.cause.as_deref(), Some("HTTP 503"));
         assert_eq!(tally.failing_since, Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn what_is_slow_or_good_in_a_row_is_counted_per_address() {
+        let passed = |probe, at, took| sample(probe, at, took, Finding::Passed);
+        let mut samples = vec![
+            passed("health", 0, 1_500),
+            passed("ready", 0, 5),
+            passed("health", 1, 1_500),
+            passed("ready", 1, 5),
+            passed("health", 2, 5),
+            passed("ready", 2, 5),
+        ];
+        let tally = Tally::of(&samples, &LatencyThresholds::default());
+        assert_eq!((tally.slow_run, tally.good_run), (2, 1));
+        samples.push(sample("ready", 3, 5, failed("HTTP 503")));
+        assert_eq!(Tally::of(&samples, &LatencyThresholds::default()).good_run, 0);
     }
 
     #[test]

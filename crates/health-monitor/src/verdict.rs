@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use printery_config::{Monitor, OnNoData};
 
-use crate::sample::Sample;
+use crate::board::Seen;
 use crate::sentence;
 use crate::tally::Tally;
 
@@ -67,14 +67,15 @@ impl Verdict {
     /// `began_ms`: the server's time that the samples' times count from, milliseconds since the epoch.
     pub(crate) fn of(
         service: &str,
-        samples: &[Sample],
+        seen: &Seen,
         planned: u32,
         monitor: &Monitor,
         began_ms: u64,
     ) -> Self {
-        let tally = Tally::of(samples, &monitor.latency);
+        let tally = Tally::of(&seen.samples, &monitor.latency);
         let needed = monitor.min_samples.min(planned);
-        let (standing, why) = judge(&tally, needed, monitor, began_ms);
+        let (standing, mut why) = judge(&tally, needed, monitor, began_ms);
+        why.push_str(&sentence::missed(seen.missed));
         Self {
             service: service.to_owned(),
             watched: true,
@@ -90,7 +91,7 @@ impl Verdict {
 
 /// Returns how a service stands and why, the worst finding first.
 fn judge(tally: &Tally, needed: u32, monitor: &Monitor, began_ms: u64) -> (Standing, String) {
-    let in_a_row = monitor.consecutive_failures;
+    let in_a_row = monitor.verdict.consecutive_failures;
     if in_a_row > 0 && tally.longest_run >= in_a_row {
         return (Standing::Unhealthy, sentence::failed(tally, began_ms));
     }
@@ -112,10 +113,41 @@ fn judge(tally: &Tally, needed: u32, monitor: &Monitor, began_ms: u64) -> (Stand
     if tally.failed > 0 && rate >= monitor.error_rate.degraded {
         return (Standing::Degraded, sentence::failed(tally, began_ms));
     }
-    if tally.p99.is_some_and(|p99| p99 >= monitor.latency.degraded) {
+    let slow = match monitor.verdict.warn_for {
+        Some(in_a_row) => tally.slow_run >= in_a_row.get(),
+        None => tally.p99.is_some_and(|p99| p99 >= monitor.latency.degraded),
+    };
+    if slow {
         return (Standing::Degraded, sentence::slow(tally, monitor, began_ms));
     }
     (Standing::Healthy, sentence::passed(tally))
+}
+
+/// Tells whether a window may end before its time: what is still to come cannot save the service,
+/// or the fleet file says that so many good samples are enough.
+///
+/// `planned`: samples that were to be taken in the whole window.
+pub(crate) fn is_enough(seen: &Seen, planned: u32, monitor: &Monitor) -> bool {
+    let stop = monitor.verdict.stop_early;
+    if !stop.unhealthy && stop.healthy_after_ok.is_none() {
+        return false;
+    }
+    let tally = Tally::of(&seen.samples, &monitor.latency);
+    let needed = monitor.min_samples.min(planned);
+    let (standing, _) = judge(&tally, needed, monitor, 0);
+    match standing {
+        // The error budget of the whole window is spent, or a run of failures has decided.
+        Standing::Unhealthy => {
+            let in_a_row = monitor.verdict.consecutive_failures;
+            let spent =
+                f64::from(tally.failed) >= monitor.error_rate.unhealthy * f64::from(planned);
+            stop.unhealthy && (spent || in_a_row > 0 && tally.longest_run >= in_a_row)
+        }
+        Standing::Healthy => {
+            stop.healthy_after_ok.is_some_and(|enough| tally.good_run >= enough.get())
+        }
+        Standing::Inconclusive | Standing::Degraded => false,
+    }
 }
 
 /// Returns how the deployment stands: as the worst of the services that could be watched.
@@ -129,8 +161,9 @@ pub(crate) fn overall(verdicts: &[Verdict]) -> Standing {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sample::Finding;
+    use crate::sample::{Finding, Sample};
     use proptest::prelude::*;
+    use std::num::NonZeroU32;
 
     fn monitor() -> Monitor {
         changed(|monitor| monitor.min_samples = 3)
@@ -143,22 +176,22 @@ mod tests {
     }
 
     /// `"12 1500 503 - 7"`: times in ms of what passed, `!` for a failure, `-` for what was not asked.
-    fn samples(text: &str) -> Vec<Sample> {
-        let sample = |(at, word): (u64, &str)| {
+    fn samples(text: &str) -> Seen {
+        let sample = |(n, word): (u32, &str)| {
             let (took, finding) = match word {
                 "!" => (3, Finding::Failed("HTTP 503".to_owned())),
                 "-" => (0, Finding::Unasked("blocked by policy".to_owned())),
                 word => (word.parse().expect("milliseconds"), Finding::Passed),
             };
-            let (at, took) = (Duration::from_secs(at), Duration::from_millis(took));
-            Sample { probe: "health", at, took, finding }
+            let (at, took) = (Duration::from_secs(n.into()), Duration::from_millis(took));
+            Sample { probe: "health".to_owned(), n, at, took, finding }
         };
-        (0_u64..).zip(text.split_whitespace()).map(sample).collect()
+        Seen { samples: (0..).zip(text.split_whitespace()).map(sample).collect(), missed: 0 }
     }
 
     fn verdict(text: &str, monitor: &Monitor) -> Verdict {
         let samples = samples(text);
-        let planned = u32::try_from(samples.len()).expect("a short table").max(1);
+        let planned = u32::try_from(samples.samples.len()).expect("a short table").max(1);
         Verdict::of("api", &samples, planned, monitor, 0)
     }
 
@@ -202,7 +235,7 @@ mod tests {
     fn a_run_of_failures_is_unhealthy_whatever_the_share() {
         let text = format!("{}! ! ! {}", "9 ".repeat(100), "9 ".repeat(100));
         assert_eq!(verdict(&text, &monitor()).standing, Standing::Unhealthy);
-        let off = changed(|monitor| monitor.consecutive_failures = 0);
+        let off = changed(|monitor| monitor.verdict.consecutive_failures = 0);
         assert_eq!(verdict(&text, &off).standing, Standing::Degraded);
     }
 
@@ -246,6 +279,60 @@ mod tests {
     }
 
     #[test]
+    fn missed_looks_are_told_and_count_as_nothing() {
+        let seen = Seen { missed: 4, ..samples("9 9 12") };
+        let verdict = Verdict::of("api", &seen, 7, &monitor(), 0);
+        assert_eq!(verdict.standing, Standing::Healthy);
+        let told = "api: 3 of 3 samples passed, p99 12 ms; 4 were missed while nobody watched";
+        assert_eq!((verdict.reason.as_str(), verdict.samples), (told, 3));
+    }
+
+    #[test]
+    fn slowness_may_have_to_last() {
+        let patient = changed(|monitor| {
+            monitor.min_samples = 3;
+            monitor.verdict.warn_for = NonZeroU32::new(3);
+        });
+        assert_eq!(verdict("1500 9 1500 1500 9", &patient).standing, Standing::Healthy);
+        assert_eq!(verdict("9 1500 1500 1500 9", &patient).standing, Standing::Degraded);
+    }
+
+    #[test]
+    fn a_window_ends_early_only_when_nothing_can_change_its_verdict() {
+        let budget = changed(|monitor| {
+            monitor.min_samples = 3;
+            monitor.verdict.consecutive_failures = 0;
+            monitor.error_rate.unhealthy = 0.2;
+        });
+        let patient = changed(|monitor| {
+            monitor.min_samples = 3;
+            monitor.verdict.stop_early.unhealthy = false;
+        });
+        let quick = changed(|monitor| {
+            monitor.min_samples = 3;
+            monitor.verdict.stop_early.healthy_after_ok = NonZeroU32::new(4);
+        });
+        let cases = [
+            // Half of what was seen failed, but the other eight may still pass: a budget of 2 in 10.
+            (&budget, "9 !", false),
+            (&budget, "! 9 9", false),
+            (&budget, "! 9 !", true),
+            (&monitor(), "! !", false),
+            (&monitor(), "! ! !", true),
+            (&monitor(), "! ! ! 9 9 9 9", true),
+            (&patient, "! ! ! !", false),
+            (&monitor(), "9 9 9 9 9 9 9 9 9", false),
+            (&quick, "9 9 9", false),
+            (&quick, "9 9 9 9", true),
+            (&quick, "9 9 9 1500", false),
+            (&quick, "9 9 - 9 9", true),
+        ];
+        for (monitor, text, expected) in cases {
+            assert_eq!(is_enough(&samples(text), 10, monitor), expected, "{text}");
+        }
+    }
+
+    #[test]
     fn the_worst_watched_service_decides() {
         let good = verdict("9 9 9", &monitor());
         let slow = verdict("9 9 1500", &monitor());
@@ -267,6 +354,29 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn whatever_comes_after_enough_bad_samples_changes_nothing(
+            begun in prop::collection::vec(prop::option::weighted(0.7, 0_u64..6_000), 1..20),
+            rest in prop::collection::vec(prop::option::weighted(0.9, 0_u64..6_000), 0..20),
+            in_a_row in 0_u32..4,
+        ) {
+            let word = |took: &Option<u64>| took.map_or("!".to_owned(), |took| took.to_string());
+            let monitor = changed(|monitor| {
+                monitor.min_samples = 3;
+                monitor.error_rate.unhealthy = 0.3;
+                monitor.verdict.consecutive_failures = in_a_row;
+            });
+            let planned = u32::try_from(begun.len() + rest.len()).unwrap();
+            let first: Vec<String> = begun.iter().map(word).collect();
+            let all: Vec<String> = begun.iter().chain(&rest).map(word).collect();
+            if is_enough(&samples(&first.join(" ")), planned, &monitor) {
+                let early = Verdict::of("api", &samples(&first.join(" ")), planned, &monitor, 0);
+                let late = Verdict::of("api", &samples(&all.join(" ")), planned, &monitor, 0);
+                prop_assert_eq!(early.standing, Standing::Unhealthy);
+                prop_assert_eq!(late.standing, Standing::Unhealthy);
+            }
+        }
+
         #[test]
         fn one_more_failure_never_improves_a_verdict(
             raw in prop::collection::vec(prop::option::weighted(0.9, 0_u64..6_000), 3..80),

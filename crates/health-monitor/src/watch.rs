@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use printery_config::{self as config, Fleet, Monitor, Service};
 use printery_probes::{Error, HttpProbe, Limits};
 
+use crate::window::Window;
+
 /// How one service is watched.
 #[derive(Debug)]
 pub(crate) struct Watch {
@@ -15,6 +17,14 @@ pub(crate) struct Watch {
     pub monitor: Monitor,
     /// Where it is asked; never empty.
     pub addresses: Vec<Address>,
+}
+
+impl Watch {
+    /// Returns how many samples of all addresses a window has.
+    pub(crate) fn planned(&self, window: &Window) -> u32 {
+        let addresses = u32::try_from(self.addresses.len()).unwrap_or(u32::MAX);
+        window.samples().saturating_mul(addresses)
+    }
 }
 
 /// One address of a service.

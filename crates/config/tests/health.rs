@@ -1,0 +1,70 @@
+//! How long and how strictly health is watched, as the fleet file says it.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use printery_config::{Fleet, Monitor, StopEarly};
+
+fn load(text: &str) -> Result<Fleet, Vec<String>> {
+    let problems = |why: printery_config::Problems| why.to_string();
+    let lines = |text: String| text.lines().map(str::to_owned).collect();
+    Fleet::parse("f", &format!("version: 1\nfleet: t\n{text}"), &|_| None)
+        .map_err(|why| lines(problems(why)))
+}
+
+fn monitor(health: &str) -> Monitor {
+    let text = format!("services: {{ a: {{ url: 'http://a', health: {{ {health} }} }} }}");
+    load(&text).unwrap_or_else(|why| panic!("{why:#?}")).services["a"].monitor.clone()
+}
+
+fn complaint(text: &str) -> String {
+    load(text).expect_err("it is wrong").join("\n")
+}
+
+#[test]
+fn the_rules_of_a_verdict_are_read_over_the_defaults() {
+    let silent = monitor("");
+    assert_eq!((silent.verdict.consecutive_failures, silent.verdict.warn_for), (3, None));
+    let stop = StopEarly { unhealthy: true, healthy_after_ok: None };
+    assert_eq!(silent.verdict.stop_early, stop);
+    assert!((silent.jitter - 0.1).abs() < 1e-9);
+
+    let said = monitor(
+        "jitter: 25%, verdict: { unhealthy: { consecutive_failures: 5 }, \
+         degraded: { any_warn_for: 3 }, stop_early: { unhealthy: false, healthy_after_ok: 30 } }",
+    );
+    let three = NonZeroU32::new(3);
+    assert_eq!((said.verdict.consecutive_failures, said.verdict.warn_for), (5, three));
+    let stop = StopEarly { unhealthy: false, healthy_after_ok: NonZeroU32::new(30) };
+    assert_eq!(said.verdict.stop_early, stop);
+    assert!((said.jitter - 0.25).abs() < 1e-9);
+
+    assert_eq!(monitor("consecutive_failures: 0").verdict.consecutive_failures, 0, "short form");
+}
+
+#[test]
+fn the_worker_s_own_settings_are_read() {
+    let silent = load("").unwrap().health_monitor;
+    assert_eq!((silent.concurrency, silent.report_every), (64, Duration::from_secs(60)));
+    let said = load("health_monitor: { concurrency: 8, report_every: 15s }").unwrap();
+    let said = said.health_monitor;
+    assert_eq!((said.concurrency, said.report_every), (8, Duration::from_secs(15)));
+}
+
+#[test]
+fn what_contradicts_itself_is_refused() {
+    let cases = [
+        (
+            "defaults: { health: { consecutive_failures: 2, \
+             verdict: { unhealthy: { consecutive_failures: 3 } } } }",
+            "is said twice",
+        ),
+        ("defaults: { health: { jitter: 5 } }", "must be text, found a number"),
+        ("defaults: { health: { verdict: { stop_erly: {} } } }", "did you mean `stop_early`?"),
+        ("health_monitor: { report_every: 10 }", "has no unit"),
+    ];
+    for (text, expected) in cases {
+        let found = complaint(text);
+        assert!(found.contains(expected), "{expected}: {found}");
+    }
+}
