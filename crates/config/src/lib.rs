@@ -8,6 +8,7 @@ mod dependency;
 mod egress;
 mod endpoint;
 mod engine;
+mod expectation;
 mod expression;
 mod fleet;
 mod graph;
@@ -28,6 +29,7 @@ mod shown;
 mod suggest;
 mod table;
 mod validator;
+pub mod vocabulary;
 mod yaml;
 
 pub use address::{HostPort, RedisUrl, SecretUrl, TargetUrl};
@@ -39,6 +41,7 @@ pub use dependency::{DependencyChecker, ProbeConcurrency};
 pub use egress::EgressRules;
 pub use endpoint::{Endpoint, EndpointSpec};
 pub use engine::{Encoding, Engine, MOST_PARTITIONS, key_prefix};
+pub use expectation::Expectation;
 pub use fleet::Fleet;
 pub use graph::{Graph, Group, NodeKind};
 pub use health::{

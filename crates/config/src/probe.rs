@@ -5,11 +5,13 @@
 
 use std::fmt;
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
 use crate::address::{HostPort, RedisUrl, TargetUrl};
+use crate::expectation::Expectation;
 use crate::node::{Node, Value};
 use crate::problem::Code;
 use crate::scalar;
@@ -131,6 +133,10 @@ pub struct HttpProbe {
     pub latency: Option<LatencyThresholds>,
     /// A text the body must contain (within the first 64 KiB).
     pub contains: Option<String>,
+    /// Headers, values and conditions that the answer must meet.
+    pub expect: Expectation,
+    /// A PEM file of authorities that are believed instead of those of this machine.
+    pub ca: Option<PathBuf>,
     /// Request headers, in the file's order; values are never shown.
     pub headers: Vec<(String, Secret)>,
     /// A bearer token for `Authorization`.
@@ -265,6 +271,8 @@ pub(crate) struct HttpParts {
     warn_status: StatusSet,
     latency: Option<LatencyThresholds>,
     contains: Option<String>,
+    expect: Expectation,
+    ca: Option<PathBuf>,
     headers: Vec<(String, Secret)>,
     bearer: Option<Secret>,
     limits: Limits,
@@ -279,6 +287,8 @@ impl HttpParts {
             warn_status: StatusSet::none(),
             latency: None,
             contains: None,
+            expect: Expectation::default(),
+            ca: None,
             headers: Vec::new(),
             bearer: None,
             limits,
@@ -287,8 +297,19 @@ impl HttpParts {
 
     /// Completes the probe.
     pub(crate) fn to(self, url: TargetUrl) -> HttpProbe {
-        let Self { method, status, warn_status, latency, contains, headers, bearer, limits } = self;
-        HttpProbe { url, method, status, warn_status, latency, contains, headers, bearer, limits }
+        HttpProbe {
+            url,
+            method: self.method,
+            status: self.status,
+            warn_status: self.warn_status,
+            latency: self.latency,
+            contains: self.contains,
+            expect: self.expect,
+            ca: self.ca,
+            headers: self.headers,
+            bearer: self.bearer,
+            limits: self.limits,
+        }
     }
 
     /// Reads how the request is made: `method`, `headers`, `auth`.
@@ -308,7 +329,7 @@ impl HttpParts {
         }
     }
 
-    /// Reads what the answer must be: `status`, `warn_status`, `latency`, `contains`, limits.
+    /// Reads what the answer must be: `status`, `warn_status`, `latency`, `contains`, `expect`, `assert`, `ca`, limits.
     pub(crate) fn read_expectation(&mut self, table: &mut Table<'_, '_>) {
         self.limits = Limits::read(table, self.limits);
         if let Some(status) = StatusSet::read(table, "status") {
@@ -321,7 +342,9 @@ impl HttpParts {
             self.latency = Some(latency);
         }
         self.contains = table.text("contains");
-        table.later(&["assert", "ip", "expect", "insecure", "follow", "retry_on"]);
+        self.expect = Expectation::read(table);
+        self.ca = table.text("ca").map(PathBuf::from);
+        table.later(&["ip", "insecure", "follow", "retry_on"]);
     }
 }
 

@@ -64,6 +64,26 @@ pub fn request_error(error: &reqwest::Error, attempted: &str) -> Error {
     }
 }
 
+/// Turns the failure of a request on a connection of our own into our own error.
+pub(crate) fn hyper_error(error: &hyper::Error) -> Error {
+    if error.is_parse() {
+        let observed = "answered something that is not HTTP";
+        return Error::new(Class::Permanent, ReasonCode::Protocol, "", observed);
+    }
+    if error.is_incomplete_message() || error.is_closed() || error.is_canceled() {
+        return connection(
+            "",
+            ReasonCode::ConnectionClosed,
+            "closed the connection before answering",
+        );
+    }
+    let io = causes(error).filter_map(|cause| cause.downcast_ref::<io::Error>()).last();
+    match io {
+        Some(io) => io_error(io, ""),
+        None => connection("", ReasonCode::ConnectionClosed, "broke the connection off"),
+    }
+}
+
 /// Sorts an input/output error of a connection.
 pub(crate) fn io_error(error: &io::Error, attempted: &str) -> Error {
     use io::ErrorKind as Kind;

@@ -5,12 +5,15 @@
 
 use printery_config::{self as config, LatencyThresholds};
 use reqwest::Method;
+use reqwest::header::HeaderName;
 
 use crate::error::Error;
 use crate::http::{HttpProbe, StatusRange};
 use crate::limits::Limits;
+use crate::outcome::{Class, ReasonCode};
 use crate::redis::RedisProbe;
 use crate::tcp::TcpProbe;
+use crate::trust::Trust;
 
 impl Limits {
     /// Takes over the limits of one attempt; the whole check gets room for all of them and the waits between.
@@ -23,7 +26,7 @@ impl HttpProbe {
     /// Makes the probe of a request; without latency thresholds of its own no right answer is too slow.
     ///
     /// # Errors
-    /// A header cannot be sent; the text does not repeat its value.
+    /// A header cannot be sent, or the authorities cannot be read; the text repeats no header's value.
     pub fn configured(said: &config::HttpProbe) -> Result<Self, Error> {
         let mut probe = Self {
             method: match said.method {
@@ -33,10 +36,21 @@ impl HttpProbe {
             status: StatusRange::where_named(|status| said.status.contains(status)),
             warn_status: StatusRange::where_named(|status| said.warn_status.contains(status)),
             body_contains: said.contains.clone(),
+            expect_json: said.expect.json.clone(),
+            conditions: said.expect.conditions.clone(),
+            trust: said.ca.as_deref().map(Trust::of_file).transpose()?,
             ..Self::new(said.url.expose().clone())
         };
         if let Some(latency) = said.latency {
             probe = probe.slow_from(latency);
+        }
+        for (name, pattern) in &said.expect.headers {
+            let name = HeaderName::try_from(name).map_err(|_why| {
+                let attempted = "reading the headers that an answer must have";
+                let observed = format!("`{name}` is no name of a header");
+                Error::new(Class::Internal, ReasonCode::InvalidTarget, attempted, observed)
+            })?;
+            probe.expect_headers.push((name, pattern.clone()));
         }
         for (name, value) in &said.headers {
             probe = probe.with_header(name, value.expose())?;

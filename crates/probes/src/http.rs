@@ -1,25 +1,27 @@
 //! The HTTP probe: one request, judged by status, content and latency.
 //!
-//! All check workers use it for health endpoints and APIs. It reads at most 64 KiB, decompresses nothing and
+//! All check workers use it for health endpoints and APIs. It reads at most 64 KiB, also of what was compressed, and
 //! keeps an answer's text only as redacted evidence of a failure.
 
 use std::fmt;
 use std::time::Duration;
 
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
-use reqwest::{Method, Response, StatusCode, Url};
+use printery_expressions::{Condition, Path, Pattern};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Method, Response, Url};
 use tokio::time::Instant;
 
-use crate::classify::{request_error, status_class};
-use crate::client::Redirects;
+use crate::classify::request_error;
 use crate::egress::Egress;
 use crate::error::Error;
+use crate::http_exchange::{Exchange, Follow};
+use crate::http_judge::Seen;
 use crate::limits::Limits;
-use crate::outcome::{Class, Outcome, ReasonCode};
-use crate::redact::{self, brief};
+use crate::outcome::{Class, ReasonCode};
+use crate::redact;
 use crate::report::{Report, Timings};
-use crate::resolver::ResolveTime;
 use crate::retry::{About, with_retries};
+use crate::trust::Trust;
 
 /// Bytes of an answer that a probe reads; a longer one is an error, not a reason to read on. 64 KiB.
 pub const MAX_BODY: usize = 64 * 1024;
@@ -89,13 +91,14 @@ pub struct HttpProbe {
     pub fail_after: Option<Duration>,
     /// Text that the answer must contain.
     pub body_contains: Option<String>,
-}
-
-/// What came back, before it is judged.
-struct Answer {
-    status: StatusCode,
-    headers: HeaderMap,
-    body: Vec<u8>,
+    /// Headers that the answer must have, and what must be found in them.
+    pub expect_headers: Vec<(HeaderName, Pattern)>,
+    /// What every value must be that a path selects in the answer; each path must select something.
+    pub expect_json: Vec<(Path, serde_json::Value)>,
+    /// Conditions over everything that was seen.
+    pub conditions: Vec<Condition>,
+    /// Whom to believe; whom this machine believes, if nobody is named.
+    pub trust: Option<Trust>,
 }
 
 impl HttpProbe {
@@ -126,6 +129,10 @@ impl HttpProbe {
             warn_after: None,
             fail_after: None,
             body_contains: None,
+            expect_headers: Vec::new(),
+            expect_json: Vec::new(),
+            conditions: Vec::new(),
+            trust: None,
         }
     }
 
@@ -168,100 +175,19 @@ impl HttpProbe {
         until: Instant,
     ) -> Report {
         let started = Instant::now();
-        let resolve_time = ResolveTime::default();
         let mut timings = Timings::default();
         let limits = limits.within(until.saturating_duration_since(started));
-        let answer = self.ask(egress, &limits, &resolve_time, &mut timings).await;
-        timings.resolve = resolve_time.get();
-        timings.processing = timings
-            .processing
-            .map(|first_byte| first_byte.saturating_sub(timings.resolve.unwrap_or_default()));
-        let report = match answer {
+        let exchange =
+            Exchange { probe: self, egress, limits: &limits, until, follow: Follow::of(self) };
+        let report = match exchange.run(&mut timings).await {
             Ok(answer) => {
-                let status = Some(answer.status.as_u16());
-                Report { status, ..self.judge(&answer, started.elapsed(), about) }
+                let seen = Seen { answer, took: started.elapsed(), timings, until };
+                let status = Some(seen.answer.status.as_u16());
+                Report { status, ..self.judge(&seen, about).await }
             }
             Err(error) => about.failed(error),
         };
         Report { timings, ..report }
-    }
-
-    /// Makes the request; writes into `timings` what it learns, also when it fails half-way.
-    async fn ask(
-        &self,
-        egress: &Egress,
-        limits: &Limits,
-        resolve_time: &ResolveTime,
-        timings: &mut Timings,
-    ) -> Result<Answer, Error> {
-        // Whoever expects a redirect wants to see it, not to follow it.
-        let wants_redirect = |range: &StatusRange| (300..400).any(|status| range.holds(status));
-        let follow = if self.status.iter().chain(&self.warn_status).any(wants_redirect) {
-            Redirects::Stop
-        } else if !self.headers.is_empty() || self.url.password().is_some() {
-            Redirects::FollowOnSameHost
-        } else {
-            Redirects::Follow
-        };
-        let client = egress.probe_client(limits, follow, resolve_time.clone())?;
-        let started = Instant::now();
-        let response = client
-            .request(self.method.clone(), &self.url)?
-            .headers(self.headers.clone())
-            .send()
-            .await
-            .map_err(|error| request_error(&error, ""))?;
-        let answered = Instant::now();
-        timings.processing = Some(answered.duration_since(started));
-        let (status, headers) = (response.status(), response.headers().clone());
-        let body = read_body(response, MAX_BODY).await?;
-        timings.transfer = Some(answered.elapsed());
-        Ok(Answer { status, headers, body })
-    }
-
-    fn judge(&self, answer: &Answer, took: Duration, about: &About) -> Report {
-        let status = answer.status.as_u16();
-        let observed = format!("answered {} in {}", answer.status, brief(took));
-        if self.warn_status.iter().any(|range| range.holds(status)) {
-            return about.passed(observed).judged(Outcome::Warn, ReasonCode::HttpStatus);
-        }
-        if !self.status.iter().any(|range| range.holds(status)) {
-            let error = Error::new(
-                status_class(answer.status),
-                ReasonCode::HttpStatus,
-                "",
-                format!("{observed}, expected {}", self.expected_status()),
-            );
-            return about.failed(
-                error
-                    .with_retry_after(retry_after(&answer.headers))
-                    .with_evidence(redact::evidence(&answer.body)),
-            );
-        }
-        if let Some(text) = self.body_contains.as_deref()
-            && !contains(&answer.body, text.as_bytes())
-        {
-            let observed = format!("{observed}, without the expected text");
-            let error = Error::new(Class::Assertion, ReasonCode::Content, "", observed);
-            return about.failed(error.with_evidence(redact::evidence(&answer.body)));
-        }
-        about.passed(observed).judged_by_latency(took, self.warn_after, self.fail_after)
-    }
-
-    fn expected(&self) -> String {
-        let mut expected = format!("status {}", self.expected_status());
-        if let Some(limit) = self.fail_after.or(self.warn_after) {
-            expected.push_str(" within ");
-            expected.push_str(&brief(limit));
-        }
-        if self.body_contains.is_some() {
-            expected.push_str(", with the expected text");
-        }
-        expected
-    }
-
-    fn expected_status(&self) -> String {
-        self.status.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
     }
 }
 
@@ -286,14 +212,4 @@ pub async fn read_body(mut response: Response, cap: usize) -> Result<Vec<u8>, Er
         body.extend_from_slice(&chunk);
     }
     Ok(body)
-}
-
-/// Reads `Retry-After` in seconds; its date form would need a clock that agrees with the server's.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds))
-}
-
-fn contains(body: &[u8], text: &[u8]) -> bool {
-    text.is_empty() || body.windows(text.len()).any(|window| window == text)
 }

@@ -2,13 +2,19 @@
 
 mod address;
 mod allow;
+mod assertions;
+mod certificate;
+mod channel;
 mod classify;
 mod client;
 mod configured;
 mod dial;
 mod egress;
 mod error;
+mod facts;
 mod http;
+mod http_exchange;
+mod http_judge;
 mod limits;
 mod outcome;
 pub mod redact;
@@ -25,8 +31,10 @@ mod resp;
 mod retry;
 mod tcp;
 mod tls;
+mod trust;
 
 pub use address::{AddressKind, kind as address_kind};
+pub use certificate::Certificate;
 pub use classify::{request_error, status_class};
 pub use client::GuardedClient;
 pub use egress::{Connection, Egress, Purpose};
@@ -43,3 +51,4 @@ pub use registry_reference::{Digest, ImageReference};
 pub use report::{Report, Timings};
 pub use reqwest::{Method, RequestBuilder, Response, StatusCode, Url, header};
 pub use tcp::{Expect, TcpProbe};
+pub use trust::Trust;

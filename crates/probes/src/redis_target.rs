@@ -114,7 +114,7 @@ fn bracketed(host: &str) -> String {
 }
 
 /// Undoes percent-encoding, as passwords with reserved characters need it.
-fn decoded(text: &str) -> String {
+pub(crate) fn decoded(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, tail)) = rest.split_first() {

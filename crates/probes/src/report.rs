@@ -9,16 +9,16 @@ use crate::error::Error;
 use crate::outcome::{Class, Outcome, ReasonCode};
 use crate::redact::brief;
 
-/// How long each phase of one attempt took, as far as the protocol lets us see it.
+/// How long each phase of one attempt took; where redirects were followed, all of them together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Timings {
     /// Looking the name up; absent for a literal address.
     pub resolve: Option<Duration>,
-    /// The TCP handshake; absent for HTTP, where it is part of `processing`.
+    /// The TCP handshake.
     pub connect: Option<Duration>,
-    /// The TLS handshake; absent for HTTP, where it is part of `processing`.
+    /// The TLS handshake; absent without one.
     pub tls: Option<Duration>,
-    /// From the connection (HTTP: from the resolved name) to the first byte of the answer.
+    /// From the open connection to the first byte of the answer.
     pub processing: Option<Duration>,
     /// From the first byte of the answer to its last.
     pub transfer: Option<Duration>,

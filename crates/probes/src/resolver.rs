@@ -5,53 +5,31 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use tokio::time::Instant;
 
 use crate::egress::{Egress, Purpose};
 use crate::error::Error;
 use crate::outcome::{Class, ReasonCode};
 
-/// Where a resolver notes how long its last lookup took; written by the client, read by the probe that made it.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct ResolveTime(Arc<Mutex<Option<Duration>>>);
-
-impl ResolveTime {
-    pub(crate) fn get(&self) -> Option<Duration> {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn note(&self, took: Duration) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(took);
-    }
-}
-
 /// The resolver of every HTTP client of the fleet.
 pub(crate) struct GuardedResolver {
     egress: Egress,
     purpose: Purpose,
-    time: Option<ResolveTime>,
 }
 
 impl GuardedResolver {
-    pub(crate) fn new(egress: Egress, purpose: Purpose, time: Option<ResolveTime>) -> Self {
-        Self { egress, purpose, time }
+    pub(crate) fn new(egress: Egress, purpose: Purpose) -> Self {
+        Self { egress, purpose }
     }
 }
 
 impl Resolve for GuardedResolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let (egress, purpose, time) = (self.egress.clone(), self.purpose, self.time.clone());
+        let (egress, purpose) = (self.egress.clone(), self.purpose);
         Box::pin(async move {
-            let started = Instant::now();
             // Port 0 lets the client put in the URL's own.
             let admitted = egress.resolve(purpose, name.as_str(), 0).await?;
-            if let Some(time) = time {
-                time.note(started.elapsed());
-            }
             let addresses: Addrs = Box::new(admitted.into_iter());
             Ok(addresses)
         })

@@ -13,6 +13,14 @@ use crate::outcome::{Class, ReasonCode};
 
 /// Reading the machine's certificates takes milliseconds; they are read once, when first needed.
 static CLIENT: LazyLock<Result<ClientConfig, String>> = LazyLock::new(|| {
+    ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map(|builder| builder.with_root_certificates(machine_roots()).with_no_client_auth())
+        .map_err(|error| error.to_string())
+});
+
+/// Returns the certificates that this machine trusts, which may be none.
+pub(crate) fn machine_roots() -> RootCertStore {
     let mut roots = RootCertStore::empty();
     let found = rustls_native_certs::load_native_certs();
     let (trusted, _ignored) = roots.add_parsable_certificates(found.certs);
@@ -22,11 +30,8 @@ static CLIENT: LazyLock<Result<ClientConfig, String>> = LazyLock::new(|| {
             "no trusted certificates on this machine: every https target will be refused"
         );
     }
-    ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map(|builder| builder.with_root_certificates(roots).with_no_client_auth())
-        .map_err(|error| error.to_string())
-});
+    roots
+}
 
 /// Returns the configuration of HTTP clients, which offer HTTP/2 and HTTP/1.1.
 pub(crate) fn for_http() -> Result<ClientConfig, Error> {
