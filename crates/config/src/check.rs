@@ -167,6 +167,7 @@ impl Check {
 
 /// Reads `kind`. Without one nothing else of the check can be understood.
 fn kind(table: &mut Table<'_, '_>) -> Option<&'static str> {
+    table.one_of("kind", KINDS.into_iter());
     let node = table.must("kind")?;
     let written = table.text("kind")?;
     let known = KINDS.iter().find(|kind| **kind == written);

@@ -23,6 +23,7 @@ use crate::problem::{Code, Problem, Problems};
 use crate::reader::Reader;
 use crate::receiver::{Notifier, Receiver};
 use crate::route::Route;
+use crate::schema::Ear;
 use crate::sections;
 use crate::service::Service;
 use crate::validator::Validator;
@@ -112,13 +113,7 @@ impl Fleet {
     /// Everything that is wrong with the text at once.
     pub fn parse(file: &str, text: &str, env: Env<'_>) -> Result<Self, Problems> {
         let root = Node::parse(file, text)?;
-        let first = Reader::new(file, text, Variables::new(env, BTreeMap::new()));
-        let vars = sections::vars(&first, &root);
-        let mut problems = first.into_problems();
-        let reader = Reader::new(file, text, Variables::new(env, vars));
-        let mut fleet = sections::fleet(&reader, &root);
-        problems.append(&mut reader.into_problems());
-        file.clone_into(&mut fleet.source);
+        let (mut fleet, problems) = read(file, text, &root, env, None);
         fleet.warnings = Problems::judge(problems)?;
         Ok(fleet)
     }
@@ -143,6 +138,24 @@ impl Fleet {
         }
         hex
     }
+}
+
+/// Reads a parsed file with everything that is wrong with it; `ear` hears what is asked for.
+pub(crate) fn read(
+    file: &str,
+    text: &str,
+    root: &Node,
+    env: Env<'_>,
+    ear: Option<&Ear>,
+) -> (Fleet, Vec<Problem>) {
+    let first = Reader::new(file, text, Variables::new(env, BTreeMap::new())).heard_by(ear);
+    let vars = sections::vars(&first, root);
+    let mut problems = first.into_problems();
+    let reader = Reader::new(file, text, Variables::new(env, vars)).heard_by(ear);
+    let mut fleet = sections::fleet(&reader, root);
+    problems.append(&mut reader.into_problems());
+    file.clone_into(&mut fleet.source);
+    (fleet, problems)
 }
 
 /// Reads a file that is not too large.

@@ -22,6 +22,7 @@ mod reader;
 mod receiver;
 mod route;
 mod scalar;
+mod schema;
 mod secret;
 mod sections;
 mod service;
@@ -53,6 +54,7 @@ pub use probe::{HttpProbe, LatencyThresholds, Limits, Method, RedisProbe, Status
 pub use problem::{Code, Position, Problem, Problems, Severity};
 pub use receiver::{Notifier, Receiver, ReceiverKind, SigningKey};
 pub use route::{Glob, Match, Route};
+pub use schema::schema;
 pub use secret::Secret;
 pub use service::{Criticality, Requires, Service};
 pub use validator::{OnError, Validator};

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::interpolate::Variables;
 use crate::node::{Node, Value, line_of};
 use crate::problem::{Code, Position, Problem, Severity, clause, one_line};
+use crate::schema::{Ear, Told};
 use crate::secret::MASK;
 use crate::suggest::nearest;
 
@@ -52,6 +53,8 @@ pub(crate) struct Reader<'a> {
     defined: RefCell<BTreeMap<(Refers, String), Position>>,
     hidden: RefCell<Vec<String>>,
     skipping: Cell<bool>,
+    /// Hears what is asked for, where somebody wants to know.
+    ear: Option<&'a Ear>,
 }
 
 impl<'a> Reader<'a> {
@@ -66,6 +69,19 @@ impl<'a> Reader<'a> {
             defined: RefCell::default(),
             hidden: RefCell::default(),
             skipping: Cell::new(false),
+            ear: None,
+        }
+    }
+
+    /// Lets somebody hear what is asked for.
+    pub(crate) fn heard_by(self, ear: Option<&'a Ear>) -> Self {
+        Self { ear, ..self }
+    }
+
+    /// Tells what is asked of a map.
+    pub(crate) fn tell(&self, map: Position, told: impl FnOnce() -> Told) {
+        if let Some(ear) = self.ear {
+            ear.hear(map, told());
         }
     }
 
@@ -86,8 +102,14 @@ impl<'a> Reader<'a> {
     }
 
     fn report_with(&self, code: Code, at: Position, text: String, hint: Option<String>) {
-        let about_values =
-            !matches!(code, Code::UnknownKey | Code::NotSupported | Code::DuplicateKey);
+        let about_values = !matches!(
+            code,
+            Code::UnknownKey
+                | Code::NotSupported
+                | Code::DuplicateKey
+                | Code::MissingKey
+                | Code::WrongType
+        );
         if self.skipping.get() && about_values || self.enough(code.severity()) {
             return;
         }
@@ -103,7 +125,7 @@ impl<'a> Reader<'a> {
         problems.len() >= MOST_PROBLEMS && alike.count() >= MOST_PROBLEMS
     }
 
-    /// Reads something that is not configured here: its keys are checked, its values are not.
+    /// Reads something that is not configured here: its keys and types are checked, its values are not.
     pub(crate) fn skipping<T>(&self, read: impl FnOnce() -> T) -> T {
         let before = self.skipping.replace(true);
         let result = read();

@@ -14,6 +14,7 @@ use crate::node::{Key, Node, Value};
 use crate::problem::{Code, Position};
 use crate::reader::Reader;
 use crate::scalar;
+use crate::schema::Told;
 use crate::secret::Secret;
 use crate::suggest::nearest;
 
@@ -78,6 +79,7 @@ impl<'r, 'a> Table<'r, 'a> {
     /// Asks for a key; a key without a value is the same as no key.
     pub(crate) fn get(&mut self, key: &'static str) -> Option<&'r Node> {
         self.known.push(key);
+        self.reader.tell(self.at, || Told::Key(key));
         self.entries
             .iter()
             .find(|(known, _)| known.name == key)
@@ -88,6 +90,7 @@ impl<'r, 'a> Table<'r, 'a> {
     /// Asks for a key that must be there.
     pub(crate) fn must(&mut self, key: &'static str) -> Option<&'r Node> {
         let node = self.get(key);
+        self.reader.tell(self.at, || Told::Required(key));
         if node.is_none() {
             let text = format!("{} is missing", self.name(key));
             self.reader.report(Code::MissingKey, self.at, text);
@@ -111,6 +114,7 @@ impl<'r, 'a> Table<'r, 'a> {
         let path = self.path_to(key);
         let Some(node) = self.get(key) else { return Vec::new() };
         let table = Table::open(self.reader, node, &path);
+        self.reader.tell(node.at, || Told::Names);
         let mut named: Vec<(&'r str, Position, &'r Node)> = Vec::new();
         for (key, node) in table.entries {
             if let Err(why) = scalar::name(&key.name) {
@@ -125,6 +129,7 @@ impl<'r, 'a> Table<'r, 'a> {
 
     /// Lists the entries of a map whose keys are the environment's names.
     pub(crate) fn entries(&self) -> impl Iterator<Item = (&'r str, &'r Node)> + use<'r> {
+        self.reader.tell(self.at, || Told::Names);
         self.entries.iter().map(|(key, node)| (key.name.as_str(), node))
     }
 
@@ -139,6 +144,20 @@ impl<'r, 'a> Table<'r, 'a> {
             if keys.contains(&key.name.as_str()) {
                 let text = format!("{} is not supported by this version", self.name(&key.name));
                 self.reader.report(Code::NotSupported, key.at, text);
+            }
+        }
+        for key in keys {
+            self.reader.tell(self.at, || Told::Later(key));
+        }
+        self.known.extend_from_slice(keys);
+    }
+
+    /// Reports keys that mean something only beside another one.
+    pub(crate) fn only_with(&mut self, other: &str, keys: &[&'static str]) {
+        for (key, _) in self.entries {
+            if keys.contains(&key.name.as_str()) {
+                let text = format!("{} needs {}", self.name(&key.name), self.name(other));
+                self.reader.report(Code::Conflict, key.at, text);
             }
         }
         self.known.extend_from_slice(keys);
@@ -181,6 +200,7 @@ impl<'r, 'a> Table<'r, 'a> {
     /// Reads a duration, which has a unit.
     pub(crate) fn duration(&mut self, key: &'static str) -> Option<Duration> {
         let what = self.name(key);
+        self.reader.tell(self.at, || Told::Duration(key));
         let node = self.get(key)?;
         if matches!(node.value, Value::Number(_)) {
             let text = format!("{what} has no unit");
@@ -205,6 +225,7 @@ impl<'r, 'a> Table<'r, 'a> {
     /// Reads a whole number of at least `least`.
     pub(crate) fn count(&mut self, key: &'static str, least: u64) -> Option<u64> {
         let what = self.name(key);
+        self.reader.tell(self.at, || Told::Least(key, least));
         let node = self.get(key)?;
         let text = self.reader.plain(node, &what, "a whole number")?;
         match text.trim().parse::<u64>() {
@@ -265,6 +286,7 @@ impl<'r, 'a> Table<'r, 'a> {
 
     /// Reads one of a few words.
     pub(crate) fn word<T: Copy>(&mut self, key: &'static str, words: &[(&str, T)]) -> Option<T> {
+        self.one_of(key, words.iter().map(|(word, _)| *word));
         self.parse(key, |text| {
             let known = words.iter().find(|(word, _)| word.eq_ignore_ascii_case(text));
             known.map(|(_, value)| *value).ok_or_else(|| {
@@ -273,6 +295,11 @@ impl<'r, 'a> Table<'r, 'a> {
                 format!("must be one of {}", listed.join(", "))
             })
         })
+    }
+
+    /// Says which words a key may have, where the caller compares them itself.
+    pub(crate) fn one_of<'w>(&self, key: &'static str, words: impl Iterator<Item = &'w str>) {
+        self.reader.tell(self.at, || Told::Words(key, words.map(str::to_owned).collect()));
     }
 
     /// Reads a list of texts; one text is a list of one.
