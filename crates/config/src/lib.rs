@@ -29,6 +29,7 @@ mod service;
 mod shown;
 mod suggest;
 mod table;
+mod template;
 mod validator;
 pub mod vocabulary;
 mod yaml;
@@ -36,7 +37,8 @@ mod yaml;
 pub use address::{HostPort, RedisUrl, SecretUrl, TargetUrl};
 pub use bus::{BusDurability, RedisTls};
 pub use check::{
-    Check, CheckSpec, Enforce, EnvCheck, EnvRule, EnvSource, Requirement as EnvRequirement,
+    Check, CheckSpec, Enforce, EnvCheck, EnvRule, EnvSource, ImageCheck, ImageRequirements,
+    RegistryLogin, Requirement as EnvRequirement,
 };
 pub use dependency::{DependencyChecker, ProbeConcurrency};
 pub use egress::EgressRules;
@@ -46,16 +48,20 @@ pub use expectation::Expectation;
 pub use fleet::Fleet;
 pub use graph::{Graph, Group, NodeKind};
 pub use health::{
-    Baseline, HealthMonitor, Monitor, OnNoData, RateThresholds, RollbackMode, StopEarly,
+    Baseline, Compare, HealthMonitor, Monitor, OnNoData, RateThresholds, RollbackMode, StopEarly,
     VerdictRules,
 };
 pub use interpolate::Env;
 pub use probe::{HttpProbe, LatencyThresholds, Limits, Method, RedisProbe, StatusSet, TcpProbe};
 pub use problem::{Code, Position, Problem, Problems, Severity};
-pub use receiver::{Notifier, Receiver, ReceiverKind, SigningKey};
+pub use receiver::{
+    Circuit, Email, Notifier, Receiver, ReceiverKind, Retry, SigningKey, SlackBot, SlackMode,
+    SmtpSecurity, SmtpServer,
+};
 pub use route::{Glob, Match, Route};
 pub use schema::schema;
 pub use secret::Secret;
 pub use service::{Criticality, Requires, Service};
+pub use template::Template;
 pub use validator::{OnError, Validator};
 pub use yaml::to_yaml;

@@ -53,6 +53,12 @@ pub enum OnError {
     Open,
 }
 
+impl OnError {
+    /// The words of `on_error`.
+    pub(crate) const WORDS: [(&'static str, Self); 2] =
+        [("closed", Self::Closed), ("open", Self::Open)];
+}
+
 impl Validator {
     /// Reads the `validator:` section.
     pub(crate) fn read(top: &mut Table<'_, '_>) -> Self {
@@ -68,7 +74,7 @@ impl Validator {
         if let Some(deadline) = table.span("deadline") {
             read.deadline = deadline;
         }
-        if let Some(on_error) = table.word("on_error", &ON_ERROR) {
+        if let Some(on_error) = table.word("on_error", &OnError::WORDS) {
             read.on_error = on_error;
         }
         if let Some(stop) = table.flag("stop_on_first_deny") {
@@ -82,6 +88,3 @@ impl Validator {
         read
     }
 }
-
-/// The words of `on_error`.
-const ON_ERROR: [(&str, OnError); 2] = [("closed", OnError::Closed), ("open", OnError::Open)];

@@ -53,7 +53,7 @@ fn a_key_that_is_unknown_missing_or_of_a_later_version_is_named() {
         ("zzzzzz: 1", "f.yaml:1:1: unknown key `zzzzzz`"),
         ("store: {}", "f.yaml:1:1: `store` is not supported by this version"),
         ("services: { a: { quorum: x } }", "`services.a.quorum` is not supported by this version"),
-        ("checks: { a: { kind: oci_image } }", "`checks.a.kind` `oci_image` is not supported by"),
+        ("checks: { a: { kind: mysql } }", "`checks.a.kind` `mysql` is not supported by"),
         ("checks: { a: { kind: htpp } }", "unknown check kind `htpp`; did you mean `http`?"),
         ("checks: { a: { kind: http } }", "f.yaml:1:14: `checks.a.url` is missing"),
         ("checks: { a: {} }", "`checks.a.kind` is missing"),
@@ -222,9 +222,39 @@ fn a_snippet_marks_the_place() {
     let problems = load("services:\n  a: { requires: [paymnt] }\n  payment: {}\n").unwrap_err();
     let snippet = problems.iter().next().unwrap().with_snippet();
     let expected = "error[E0102]: unknown dependency `paymnt`\n --> f.yaml:2:19\n  |\n\
-                    2 |   a: { requires: [paymnt] }\n  |                   ^ \
+                    2 |   a: { requires: [paymnt] }\n  |                   ^^^^^^ \
                     not a service or endpoint; did you mean `payment`?";
     assert_eq!(snippet, expected);
+}
+
+#[test]
+fn the_mark_is_as_wide_as_the_value() {
+    let cases = [
+        ("fleet: 'a b", 1),
+        ("version: 200", 3),
+        ("versoin: 1", 7),
+        ("fleet: \"${env:UNSET}\"", 14),
+        ("services: [a]", 1),
+        ("services: { a: { url: 'x y' } }", 5),
+        ("bus: { redis: http://x:1/a }", 12),
+        ("services: { a: { health: é: 1 } }", 1),
+    ];
+    for (text, width) in cases {
+        let problems = load(text).unwrap_err();
+        let snippet = problems.iter().next().unwrap().with_snippet();
+        assert_eq!(snippet.matches('^').count(), width, "{snippet}");
+    }
+}
+
+#[test]
+fn what_this_machine_lacks_is_told_from_what_the_file_gets_wrong() {
+    let code = |text: &str| load(text).unwrap_err().iter().next().unwrap().code;
+    for text in ["${env:UNSET}", "${env:UNSET:?why}", "${file:/nowhere}", "${env:X:-${env:Y}}"] {
+        assert_eq!(code(&format!("fleet: '{text}'")), Code::Environment, "{text}");
+    }
+    for text in ["${var:x}", "${UNSET}", "${env:INJECTING}", "${env:"] {
+        assert_eq!(code(&format!("fleet: '{text}'")), Code::Interpolation, "{text}");
+    }
 }
 
 #[test]

@@ -165,7 +165,8 @@ impl fmt::Display for ImageReference {
 /// A first part with a dot, a colon or the name `localhost` is a host; anything else begins the repository.
 fn is_registry(part: &str) -> bool {
     let host = |byte: u8| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte);
-    (part.contains(['.', ':']) || part == "localhost") && part.bytes().all(host)
+    let begins = part.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '[');
+    begins && (part.contains(['.', ':']) || part == "localhost") && part.bytes().all(host)
 }
 
 fn is_repository(text: &str) -> bool {

@@ -172,6 +172,7 @@ impl DockerRegistry {
 }
 
 fn digest(bytes: &[u8]) -> String {
-    let hex: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("sha256:{hex}")
+    let nibbles = Sha256::digest(bytes).into_iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    let hex = nibbles.filter_map(|nibble| char::from_digit(nibble.into(), 16));
+    format!("sha256:{}", hex.collect::<String>())
 }

@@ -4,9 +4,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use printery_config::{Check as Configured, CheckSpec, Enforce, EnvCheck, Fleet};
+use printery_config::{Check as Configured, CheckSpec, Enforce, EnvCheck, Fleet, OnError};
 use printery_events::payload::DeploymentStarted;
 use printery_probes::{Error, HttpProbe, Limits, RedisProbe, TcpProbe};
+
+use crate::images::Images;
 
 /// The name and kind of the one check that every deployment gets without being configured.
 pub(crate) const SERVICES: &str = "services";
@@ -17,6 +19,10 @@ pub(crate) struct Check {
     pub(crate) name: String,
     pub(crate) kind: &'static str,
     pub(crate) enforce: Enforce,
+    /// What it means when it cannot be made, where the fleet file says so of this check.
+    pub(crate) on_error: Option<OnError>,
+    /// The deployed services that it is made for.
+    pub(crate) services: Vec<String>,
     /// Said instead of the probe's own sentence when the check does not pass.
     pub(crate) message: Option<String>,
     /// What a person can do when the check does not pass.
@@ -31,6 +37,7 @@ pub(crate) enum Work {
     Http(Box<HttpProbe>, Limits),
     Redis(Box<RedisProbe>, Limits),
     Tcp(Box<TcpProbe>, Limits),
+    Images(Box<Images>),
     /// Services that are deployed and those among them that the fleet file does not name.
     Services {
         deployed: Vec<String>,
@@ -58,7 +65,7 @@ impl Checks {
         let mut by_name = BTreeMap::new();
         let mut problems = Vec::new();
         for (name, check) in &fleet.checks {
-            match work(&check.spec) {
+            match work(&check.spec, fleet) {
                 Ok(work) => by_name.insert(name.clone(), ready(check, work)),
                 Err(error) => {
                     problems.push(format!("check `{name}`: {error}"));
@@ -81,8 +88,8 @@ impl Checks {
 
     /// Returns the checks of one deployment: its services being known, the fleet's, then each service's own; each once.
     pub(crate) fn for_deployment(&self, deployment: &DeploymentStarted) -> Vec<Check> {
-        let of_services =
-            deployment.services.iter().filter_map(|name| self.for_service.get(name)).flatten();
+        let deployed = &deployment.services;
+        let of_services = deployed.iter().filter_map(|name| self.for_service.get(name)).flatten();
         let mut seen = BTreeSet::new();
         let named = self
             .for_all
@@ -90,8 +97,17 @@ impl Checks {
             .chain(of_services)
             .filter(|name| seen.insert(name.as_str()))
             .filter_map(|name| self.by_name.get(name))
-            .cloned();
-        std::iter::once(self.services(&deployment.services)).chain(named).collect()
+            .map(|check| Check { services: self.wanting(&check.name, deployed), ..check.clone() });
+        std::iter::once(self.services(deployed)).chain(named).collect()
+    }
+
+    /// Returns the deployed services that a check is made for: all, where the fleet wants it for every deployment.
+    fn wanting(&self, check: &String, deployed: &[String]) -> Vec<String> {
+        let for_all = self.for_all.contains(check);
+        let wants = |name: &&String| {
+            for_all || self.for_service.get(*name).is_some_and(|checks| checks.contains(check))
+        };
+        deployed.iter().filter(wants).cloned().collect()
     }
 
     fn services(&self, deployed: &[String]) -> Check {
@@ -106,6 +122,8 @@ impl Checks {
             name: SERVICES.to_owned(),
             kind: SERVICES,
             enforce: self.unknown_service,
+            on_error: None,
+            services: deployed.to_vec(),
             message: None,
             suggestion: Some(
                 "Correct the service's name, or add it to `services` in the fleet file.".to_owned(),
@@ -120,15 +138,18 @@ fn ready(check: &Configured, work: Work) -> Check {
         name: check.name.clone(),
         kind: check.spec.kind(),
         enforce: check.enforce,
+        on_error: check.on_error,
+        services: Vec::new(),
         message: check.message.clone(),
         suggestion: check.suggestion.clone(),
         work,
     }
 }
 
-fn work(spec: &CheckSpec) -> Result<Work, Error> {
+fn work(spec: &CheckSpec, fleet: &Fleet) -> Result<Work, Error> {
     Ok(match spec {
         CheckSpec::Env(check) => Work::Env(check.clone()),
+        CheckSpec::Image(check) => Work::Images(Box::new(Images::of(check, fleet))),
         CheckSpec::Skipped { reason, .. } => Work::Skipped(reason.clone()),
         CheckSpec::Tcp(probe) => {
             Work::Tcp(Box::new(TcpProbe::configured(probe)), Limits::configured(probe.limits))

@@ -6,10 +6,13 @@ use printery_events::topology::VALIDATOR;
 
 mod checks;
 mod environment;
+mod fields;
 #[cfg(test)]
 mod fixtures;
 mod handler;
+mod images;
 mod run;
+mod together;
 mod verdict;
 
 fn main() -> ExitCode {

@@ -7,12 +7,15 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream;
+use jiff::Timestamp;
 use printery_config::Enforce;
+use printery_events::payload::DeploymentStarted;
 use printery_probes::{Class, Egress, Error, Outcome, ReasonCode, Report};
 use tokio::time::{Instant, timeout_at};
 
 use crate::checks::{Check, Work};
 use crate::environment;
+use crate::images;
 
 /// How the checks of one validation are run.
 #[derive(Debug, Clone, Copy)]
@@ -23,6 +26,17 @@ pub(crate) struct Plan {
     pub(crate) deadline: Instant,
     /// Whether checks that have not begun are left out once one has denied.
     pub(crate) after_deny: AfterDeny,
+}
+
+/// What the checks are made of beside themselves.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Scene<'a> {
+    /// The deployment that is validated.
+    pub(crate) deployment: &'a DeploymentStarted,
+    /// The only way out.
+    pub(crate) egress: &'a Egress,
+    /// When the attempt began, by Redis.
+    pub(crate) now: Timestamp,
 }
 
 /// What a denial means for the checks that have not begun.
@@ -36,7 +50,7 @@ pub(crate) enum AfterDeny {
 ///
 /// # Cancel safety
 /// Cancel safe: dropping the future ends every probe.
-pub(crate) async fn run(checks: Vec<Check>, egress: &Egress, plan: Plan) -> Vec<(Check, Report)> {
+pub(crate) async fn run(checks: Vec<Check>, scene: Scene<'_>, plan: Plan) -> Vec<(Check, Report)> {
     let denied = AtomicBool::new(false);
     let denied = &denied;
     let one = |(place, check): (usize, Check)| async move {
@@ -44,7 +58,7 @@ pub(crate) async fn run(checks: Vec<Check>, egress: &Egress, plan: Plan) -> Vec<
             let report = Report::skipped(check.name.as_str(), "another check had already denied");
             return (place, check, report);
         }
-        let report = within(&check, egress, plan.deadline).await;
+        let report = within(&check, scene, plan.deadline).await;
         if check.enforce == Enforce::Deny && report.outcome == Outcome::Fail {
             denied.store(true, Ordering::Relaxed);
         }
@@ -59,10 +73,10 @@ pub(crate) async fn run(checks: Vec<Check>, egress: &Egress, plan: Plan) -> Vec<
     done.into_iter().map(|(_, check, report)| (check, report)).collect()
 }
 
-async fn within(check: &Check, egress: &Egress, deadline: Instant) -> Report {
+async fn within(check: &Check, scene: Scene<'_>, deadline: Instant) -> Report {
     let started = Instant::now();
     let remaining = deadline.saturating_duration_since(started);
-    let mut report = match timeout_at(deadline, perform(&check.work, egress, remaining)).await {
+    let mut report = match timeout_at(deadline, perform(check, scene, remaining)).await {
         Ok(report) => report,
         Err(_elapsed) => {
             let attempted = format!("running the check {}", check.name);
@@ -81,12 +95,18 @@ async fn within(check: &Check, egress: &Egress, deadline: Instant) -> Report {
     report
 }
 
-async fn perform(work: &Work, egress: &Egress, remaining: Duration) -> Report {
-    match work {
+async fn perform(check: &Check, scene: Scene<'_>, remaining: Duration) -> Report {
+    let Scene { deployment, egress, now } = scene;
+    match &check.work {
         Work::Env(check) => environment::check(check).await,
         Work::Http(probe, limits) => probe.run(egress, &limits.within(remaining)).await,
         Work::Redis(probe, limits) => probe.run(egress, &limits.within(remaining)).await,
         Work::Tcp(probe, limits) => probe.run(egress, &limits.within(remaining)).await,
+        Work::Images(images) => {
+            let wanted = images.wanted(deployment, &check.services, now);
+            let limits = wanted.limits().within(remaining);
+            images::check(&wanted, egress, limits).await
+        }
         Work::Services { deployed, unknown } => services(deployed, unknown),
         Work::Skipped(why) => Report::skipped("", why.as_str()),
     }
@@ -116,6 +136,12 @@ mod tests {
         Egress::try_new(&EgressRules { allow: Vec::new(), allow_loopback: true }).unwrap()
     }
 
+    async fn run_all(checks: Vec<Check>, plan: Plan) -> Vec<(Check, Report)> {
+        let deployment = crate::fixtures::deployment(&["api"]);
+        let now = Timestamp::UNIX_EPOCH;
+        run(checks, Scene { deployment: &deployment, egress: &egress(), now }, plan).await
+    }
+
     fn plan(deadline: Duration) -> Plan {
         Plan { concurrency: 8, deadline: Instant::now() + deadline, after_deny: AfterDeny::GoOn }
     }
@@ -125,6 +151,8 @@ mod tests {
             name: name.to_owned(),
             kind: "http",
             enforce: Enforce::Deny,
+            on_error: None,
+            services: Vec::new(),
             message: None,
             suggestion: None,
             work,
@@ -159,7 +187,7 @@ mod tests {
             ("later", Work::Skipped("LATER_URL is not set".into())),
         ];
         let checks = work.map(|(name, work)| check(name, work)).to_vec();
-        let reports = run(checks, &egress(), plan(Duration::from_secs(10))).await;
+        let reports = run_all(checks, plan(Duration::from_secs(10))).await;
         let expected = [
             ("redis", Outcome::Pass),
             ("tcp", Outcome::Pass),
@@ -178,7 +206,7 @@ mod tests {
         let checks =
             vec![check("hang", http(&service, "/hang")), check("ok", http(&service, "/ok"))];
         let started = Instant::now();
-        let reports = run(checks, &egress(), plan(Duration::from_millis(300))).await;
+        let reports = run_all(checks, plan(Duration::from_millis(300))).await;
         assert_eq!(outcomes(&reports), [("hang", Outcome::Error), ("ok", Outcome::Pass)]);
         assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
     }
@@ -191,7 +219,7 @@ mod tests {
         let mut ok = check("ok", http(&service, "/ok"));
         gone.message = Some("ask the platform team".to_owned());
         ok.message.clone_from(&gone.message);
-        let reports = run(vec![gone, ok], &egress(), plan(Duration::from_secs(10))).await;
+        let reports = run_all(vec![gone, ok], plan(Duration::from_secs(10))).await;
         let messages: Vec<&str> = reports.iter().map(|(_, r)| r.message.as_str()).collect();
         assert_eq!(messages[0], "ask the platform team");
         assert!(messages[1].starts_with("GET "), "{messages:?}");
@@ -205,7 +233,7 @@ mod tests {
             ["a", "b", "c"].map(|name| check(name, http(&service, &format!("/{name}")))).to_vec();
         let plan =
             Plan { concurrency: 1, after_deny: AfterDeny::Stop, ..plan(Duration::from_secs(10)) };
-        let reports = run(checks, &egress(), plan).await;
+        let reports = run_all(checks, plan).await;
         let expected = [("a", Outcome::Fail), ("b", Outcome::Skipped), ("c", Outcome::Skipped)];
         assert_eq!(outcomes(&reports), expected);
         assert_eq!(service.requests().len(), 1);

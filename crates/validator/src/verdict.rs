@@ -30,8 +30,9 @@ enum Weight {
 
 /// Judges all reports together.
 pub(crate) fn judge(reports: &[(Check, Report)], on_error: OnError) -> Verdict {
-    let weighed =
-        |(check, report): &(Check, Report)| weigh(check.enforce, report.outcome, on_error);
+    let weighed = |(check, report): &(Check, Report)| {
+        weigh(check.enforce, report.outcome, check.on_error.unwrap_or(on_error))
+    };
     let worst = reports.iter().map(weighed).max().unwrap_or(Weight::Nothing);
     let blocking: Vec<&(Check, Report)> =
         reports.iter().filter(|entry| weighed(entry) == Weight::Blocks).collect();
@@ -137,6 +138,7 @@ fn suggestion(check: &Check, report: &Report) -> String {
         | ReasonCode::Version
         | ReasonCode::DigestMismatch
         | ReasonCode::PlatformMissing
+        | ReasonCode::NoSuchTable
         | ReasonCode::SchemaAhead
         | ReasonCode::Capacity
         | ReasonCode::Lag
@@ -166,6 +168,8 @@ mod tests {
             name: name.to_owned(),
             kind: "tcp",
             enforce,
+            on_error: None,
+            services: Vec::new(),
             message: None,
             suggestion: None,
             work: Work::Skipped(String::new()),
@@ -201,6 +205,21 @@ mod tests {
         for (entries, on_error, expected) in cases {
             let reports: Vec<_> = entries.iter().map(|(e, o)| entry("x", *e, *o)).collect();
             assert_eq!(judge(&reports, on_error).result, expected, "{entries:?} {on_error:?}");
+        }
+    }
+
+    #[test]
+    fn a_check_may_say_for_itself_what_an_error_means() {
+        use OnError::{Closed, Open};
+        let cases = [
+            (Closed, Some(Open), VerdictResult::Warnings),
+            (Open, Some(Closed), VerdictResult::Failed),
+            (Open, None, VerdictResult::Warnings),
+        ];
+        for (general, own, expected) in cases {
+            let mut entry = entry("db", Enforce::Deny, Outcome::Error);
+            entry.0.on_error = own;
+            assert_eq!(judge(&[entry], general).result, expected, "{general:?} {own:?}");
         }
     }
 
