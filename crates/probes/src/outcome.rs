@@ -149,6 +149,8 @@ pub enum ReasonCode {
     DigestMismatch,
     /// The image is there, but not for a platform that is needed.
     PlatformMissing,
+    /// The database has no such table.
+    NoSuchTable,
     /// Migrations that are required have not been applied.
     SchemaBehind,
     /// The database has migrations that the artefact does not know.
@@ -213,6 +215,7 @@ impl ReasonCode {
             Self::ImageNotFound => "image_not_found",
             Self::DigestMismatch => "digest_mismatch",
             Self::PlatformMissing => "platform_missing",
+            Self::NoSuchTable => "no_such_table",
             Self::SchemaBehind => "schema_behind",
             Self::SchemaAhead => "schema_ahead",
             Self::SchemaDirty => "schema_dirty",
