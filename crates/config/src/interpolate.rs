@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 
+use crate::problem::Code;
+
 /// How deep defaults may nest: `${env:A:-${env:B}}` is two.
 const DEPTH: usize = 4;
 
@@ -28,12 +30,14 @@ pub(crate) struct Variables<'a> {
     vars: BTreeMap<String, String>,
     /// How many bytes replacements may still make.
     left: Cell<usize>,
+    /// Whether the last failure was this machine's and not the file's.
+    not_here: Cell<bool>,
 }
 
 impl<'a> Variables<'a> {
     /// Answers from the environment, from files and from `vars`.
     pub(crate) fn new(env: Env<'a>, vars: BTreeMap<String, String>) -> Self {
-        Self { env, vars, left: Cell::new(MOST_BYTES) }
+        Self { env, vars, left: Cell::new(MOST_BYTES), not_here: Cell::new(false) }
     }
 
     /// Looks up a variable, or reads the file its `<NAME>_FILE` twin names. An empty value counts
@@ -44,14 +48,26 @@ impl<'a> Variables<'a> {
         }
         let twin = format!("{name}_FILE");
         match (self.env)(&twin).filter(|path| !path.is_empty()) {
-            Some(path) => file(&path).map(Some).map_err(|why| format!("{twin}: {why}")),
+            Some(path) => self.file(&path).map(Some).map_err(|why| format!("{twin}: {why}")),
             None => Ok(None),
         }
     }
 
     /// Replaces every `${…}` of a text; `$${` stands for `${` itself.
     pub(crate) fn replace(&self, text: &str) -> Result<String, String> {
+        self.not_here.set(false);
         self.replace_within(text, DEPTH)
+    }
+
+    /// Returns the code of the last failure: the file is wrong, or this machine lacks what it names.
+    pub(crate) fn blame(&self) -> Code {
+        if self.not_here.get() { Code::Environment } else { Code::Interpolation }
+    }
+
+    fn file(&self, path: &str) -> Result<String, String> {
+        let read = file(path);
+        self.not_here.set(read.is_err());
+        read
     }
 
     fn replace_within(&self, text: &str, depth: usize) -> Result<String, String> {
@@ -82,7 +98,7 @@ impl<'a> Variables<'a> {
             return self.env_value(rest, depth);
         }
         if let Some(path) = expression.strip_prefix("file:") {
-            return file(path);
+            return self.file(path);
         }
         if let Some(name) = expression.strip_prefix("var:") {
             let known = self.vars.get(name).cloned();
@@ -115,6 +131,7 @@ impl<'a> Variables<'a> {
         if let Some(default) = tail.strip_prefix(":-") {
             return self.replace_within(default, depth);
         }
+        self.not_here.set(true);
         match tail.strip_prefix(":?").filter(|message| !message.is_empty()) {
             Some(message) => Err(format!("environment variable {name} is not set: {message}")),
             None => Err(format!("environment variable {name} is not set")),

@@ -70,6 +70,8 @@ pub enum Code {
     SelfEdge,
     /// `${…}` that cannot be replaced.
     Interpolation,
+    /// A variable or a file that this machine does not have.
+    Environment,
     /// A condition or a path that cannot be compiled.
     Expression,
     /// Settings that contradict each other.
@@ -96,6 +98,7 @@ impl Code {
             Self::UnknownName => "E0102",
             Self::SelfEdge => "E0103",
             Self::Interpolation => "E0201",
+            Self::Environment => "E0202",
             Self::Expression => "E0207",
             Self::Conflict => "E0301",
             Self::Cycle => "W0001",
@@ -118,6 +121,7 @@ impl Code {
             | Self::UnknownName
             | Self::SelfEdge
             | Self::Interpolation
+            | Self::Environment
             | Self::Expression
             | Self::Conflict => Severity::Error,
         }
@@ -159,8 +163,9 @@ impl Problem {
         let indent: String =
             line.chars().take(column).map(|c| if c == '\t' { c } else { ' ' }).collect();
         let hint = self.hint.as_ref().map(|hint| format!(" {hint}")).unwrap_or_default();
+        let mark = "^".repeat(width(line.chars().skip(column)));
         format!(
-            "{head}\n{gutter}--> {}:{}:{}\n{gutter} |\n{number} | {line}\n{gutter} | {indent}^{hint}",
+            "{head}\n{gutter}--> {}:{}:{}\n{gutter} |\n{number} | {line}\n{gutter} | {indent}{mark}{hint}",
             self.file, at.line, at.column
         )
     }
@@ -178,6 +183,27 @@ impl fmt::Display for Problem {
             None => Ok(()),
         }
     }
+}
+
+/// Counts the characters of the value a line goes on with; at least one.
+fn width(rest: impl Iterator<Item = char>) -> usize {
+    let rest: Vec<char> = rest.collect();
+    let wide = match rest.first() {
+        Some(quote @ ('"' | '\'')) => {
+            rest.iter().skip(1).position(|c| c == quote).map_or(1, |end| end + 2)
+        }
+        Some('[' | '{' | '-') | None => 1,
+        Some(_) => {
+            let next = rest.iter().skip(1).map(Some).chain([None]);
+            let ends = |(c, next): (&char, Option<&char>)| {
+                c.is_whitespace()
+                    || ",]}".contains(*c)
+                    || *c == ':' && next.is_none_or(|next| next.is_whitespace())
+            };
+            rest.iter().zip(next).position(ends).unwrap_or(rest.len())
+        }
+    };
+    wide.max(1)
 }
 
 /// Holds everything that is wrong with a file, in the file's order; never empty.

@@ -228,7 +228,7 @@ impl<'a> Reader<'a> {
         match self.variables.replace(written) {
             Ok(text) => Some(Scalar { text, written: written.to_owned() }),
             Err(why) => {
-                self.report(Code::Interpolation, node.at, format!("{what}: {why}"));
+                self.report(self.variables.blame(), node.at, format!("{what}: {why}"));
                 None
             }
         }
