@@ -1,13 +1,18 @@
-//! `printery-workers config`: is the fleet file right, and what does it come to?
+//! `printery-workers config`: is the fleet file right, what does it come to, and what would another one change?
+//!
+//! Parses what was typed; one file beside this for what each verb prints. Needs no Redis and starts nothing.
+
+mod check;
+mod diff;
+mod report;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use printery_config::{Fleet, Problem, Problems, to_yaml};
+use printery_config::{Fleet, Problems, schema, to_yaml};
 use printery_harness::args::CommonArgs;
 use printery_harness::exit;
-use serde_json::json;
 
 use crate::cli::failure::Failure;
 use crate::cli::output::Output;
@@ -17,17 +22,24 @@ use crate::cli::target::conclude;
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigVerb {
     /// Name every problem of a fleet file with its place; exits 2 when there is an error
-    Check(FileArgs),
+    Check(check::CheckArgs),
     /// Print a fleet file with every default applied, secrets masked
-    Show(FileArgs),
+    Show(ShowArgs),
+    /// Print the JSON Schema of fleet files, for editors
+    Schema,
+    /// Tell what changes from one fleet file to another, defaults included
+    Diff(diff::DiffArgs),
 }
 
 /// Which file.
 #[derive(Debug, Args)]
-pub(crate) struct FileArgs {
+pub(crate) struct ShowArgs {
     /// The fleet file; that of --config, or the built-in profile, by default
     #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
+    /// Apply every default and replace every variable, as is done without this flag, too
+    #[arg(long)]
+    resolved: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -36,8 +48,10 @@ pub(crate) struct FileArgs {
 /// Does what was typed; needs no Redis.
 pub(crate) fn config(common: &CommonArgs, verb: &ConfigVerb) -> ExitCode {
     let done = match verb {
-        ConfigVerb::Check(args) => check(common, args),
+        ConfigVerb::Check(args) => check::check(common, args),
         ConfigVerb::Show(args) => show(common, args),
+        ConfigVerb::Schema => Output::stdout().json(&schema()).map_err(Failure::from),
+        ConfigVerb::Diff(args) => diff::diff(common, args),
     };
     match done {
         Ok(()) => exit::code(exit::DONE),
@@ -45,54 +59,14 @@ pub(crate) fn config(common: &CommonArgs, verb: &ConfigVerb) -> ExitCode {
     }
 }
 
-fn load(common: &CommonArgs, args: &FileArgs) -> Result<Fleet, Problems> {
-    let path = args.file.as_deref().or(common.config.as_deref().map(Path::new));
+/// Loads the file that was typed, that of --config, or the built-in profile.
+fn load(common: &CommonArgs, file: Option<&Path>) -> Result<Fleet, Problems> {
+    let path = file.or(common.config.as_deref().map(Path::new));
     Fleet::load(path, &|name| common.variable(name))
 }
 
-fn check(common: &CommonArgs, args: &FileArgs) -> Result<(), Failure> {
-    let mut out = Output::stdout();
-    let (source, problems, errors) = match load(common, args) {
-        Ok(fleet) => (fleet.source().to_owned(), fleet.warnings.clone(), 0),
-        Err(problems) => {
-            let all: Vec<Problem> = problems.iter().cloned().collect();
-            let source = all.first().map(|problem| problem.file.clone()).unwrap_or_default();
-            (source, all, problems.errors())
-        }
-    };
-    if args.json {
-        let problems: Vec<_> = problems.iter().map(as_json).collect();
-        out.json(&json!({ "source": source, "ok": errors == 0, "problems": problems }))?;
-    } else {
-        for problem in &problems {
-            out.line(problem.with_snippet())?;
-            out.line("")?;
-        }
-        let warnings = problems.len().saturating_sub(errors);
-        let count = |count: usize, what: &str| match count {
-            1 => format!("1 {what}"),
-            _ => format!("{count} {what}s"),
-        };
-        let found = format!("{}, {}", count(errors, "error"), count(warnings, "warning"));
-        out.line(format!("{source}: {found}"))?;
-    }
-    if errors == 0 { Ok(()) } else { Err(Failure::usage("")) }
-}
-
-fn as_json(problem: &Problem) -> serde_json::Value {
-    json!({
-        "code": problem.code.as_str(),
-        "severity": format!("{:?}", problem.code.severity()).to_lowercase(),
-        "file": problem.file,
-        "line": problem.at.map(|at| at.line),
-        "column": problem.at.map(|at| at.column),
-        "text": problem.text,
-        "hint": problem.hint,
-    })
-}
-
-fn show(common: &CommonArgs, args: &FileArgs) -> Result<(), Failure> {
-    let fleet = load(common, args).map_err(Failure::usage)?;
+fn show(common: &CommonArgs, args: &ShowArgs) -> Result<(), Failure> {
+    let fleet = load(common, args.file.as_deref()).map_err(Failure::usage)?;
     let mut out = Output::stdout();
     let resolved = fleet.resolved();
     if args.json {

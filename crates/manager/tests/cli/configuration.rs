@@ -39,12 +39,66 @@ fn what_applies_is_shown_and_secrets_are_not() {
     };
     let json = show(&["--json"]).json();
     assert_eq!(json["fleet"], "shop");
-    let yaml = show(&[]);
+    let yaml = show(&["--resolved"]);
     assert_eq!(yaml.code, 0, "{yaml:?}");
     assert!(
         yaml.out.contains("fleet: shop") && yaml.out.contains("stages: [vercel, railway, folio]")
     );
     assert!(!yaml.out.contains("hunter2") && !json.to_string().contains("hunter2"));
+}
+
+#[test]
+fn a_check_is_as_strict_as_it_is_told_to_be() {
+    let warned = file("services: { a: { requires: [b] }, b: { requires: [a] } }\n");
+    let path = warned.path().display().to_string();
+    assert_eq!(typed(&["config", "check", &path]).code, 0);
+    assert_eq!(typed(&["config", "check", &path, "--deny-warnings"]).code, 2);
+    let needs = file("fleet: \"${env:NOBODY_HAS_THIS}\"\nbus: { redis: \"${file:/nowhere}\" }\n");
+    let path = needs.path().display().to_string();
+    assert_eq!(typed(&["config", "check", &path]).code, 2);
+    let without = typed(&["config", "check", &path, "--no-environment"]);
+    assert!(without.code == 0 && without.out.contains("0 errors"), "{without:?}");
+    let wrong = file("fleet: \"${env:NOBODY_HAS_THIS}\"\negres: {}\n");
+    let path = wrong.path().display().to_string();
+    assert_eq!(typed(&["config", "check", &path, "--no-environment"]).code, 2);
+}
+
+#[test]
+fn problems_are_told_in_the_forms_of_code_hosts() {
+    let wrong = file("egres: {}\nstages: [a, a]\n");
+    let path = wrong.path().display().to_string();
+    let github = typed(&["config", "check", &path, "--format", "github"]);
+    let expected = format!(
+        "::error file={path},line=1,col=1,title=E0003::unknown key `egres`; did you mean `egress`?"
+    );
+    assert_eq!((github.code, github.out.lines().next()), (2, Some(expected.as_str())));
+    let sarif = typed(&["config", "check", &path, "--format", "sarif"]).json();
+    let results = &sarif["runs"][0]["results"];
+    assert_eq!((&sarif["version"], &results[1]["ruleId"]), (&json!("2.1.0"), &json!("E0101")));
+    let region = &results[1]["locations"][0]["physicalLocation"]["region"];
+    assert_eq!(*region, json!({ "startLine": 2, "startColumn": 13 }));
+}
+
+#[test]
+fn two_files_are_compared_by_what_they_come_to() {
+    let old = file("fleet: a\nservices: { x: {}, y: {} }\n");
+    let new = file("services: { z: {}, x: { owner: web } }\nfleet: a\n");
+    let (old, new) = (old.path().display().to_string(), new.path().display().to_string());
+    let said = typed(&["config", "diff", &old, &new]);
+    assert_eq!(said.code, 0, "{said:?}");
+    for word in ["~ services.x.owner: null → \"web\"", "- services.y: ", "+ services.z: "] {
+        assert!(said.out.contains(word), "{word}: {said:?}");
+    }
+    assert_eq!(typed(&["config", "diff", &old, &new, "--exit-code"]).code, 1);
+    let same = typed(&["config", "diff", &old, &old, "--exit-code", "--json"]);
+    assert_eq!((same.code, &same.json()["changes"]), (0, &json!([])));
+}
+
+#[test]
+fn editors_are_given_the_schema() {
+    let schema = typed(&["config", "schema"]).json();
+    assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
+    assert!(schema["properties"]["services"].is_object(), "{schema}");
 }
 
 #[test]
