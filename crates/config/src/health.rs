@@ -19,7 +19,7 @@ use crate::shown;
 use crate::table::Table;
 
 pub use self::verdict::{OnNoData, RateThresholds, StopEarly, VerdictRules};
-pub use self::window::Baseline;
+pub use self::window::{Baseline, Compare};
 
 use self::verdict::ON_NO_DATA;
 use self::window::Span;
@@ -104,7 +104,7 @@ impl Default for Monitor {
             error_rate: RateThresholds::default(),
             verdict: VerdictRules::default(),
             on_no_data: OnNoData::default(),
-            baseline: Baseline { samples: NonZeroU32::MIN },
+            baseline: Baseline::default(),
             rollback: RollbackMode::default(),
             window: Span::Time(Duration::from_secs(10 * 60)),
             baseline_window: Span::Time(Duration::from_secs(2 * 60)),
@@ -131,7 +131,7 @@ impl Monitor {
         read.window = Span::read(table, base.window);
         if let Some(mut baseline) = table.table("baseline") {
             read.baseline_window = Span::read(&mut baseline, base.baseline_window);
-            baseline.later(&["compare", "allow", "floor"]);
+            read.baseline = Baseline::read(&mut baseline, base.baseline);
             baseline.close();
         }
         if let Some(latency) = LatencyThresholds::read(table, base.latency) {

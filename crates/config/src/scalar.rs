@@ -97,6 +97,17 @@ pub(crate) fn share(text: &str) -> Result<f64, String> {
     }
 }
 
+/// Accepts how much more something may be: `+50%` is 0.5. There is no limit to it.
+pub(crate) fn increase(text: &str) -> Result<f64, String> {
+    let wrong = || "must be an increase in per cent such as `+50%`".to_owned();
+    let text = text.trim();
+    let number = text.strip_prefix('+').unwrap_or(text).strip_suffix('%').ok_or_else(wrong)?;
+    match number.trim().parse::<f64>() {
+        Ok(percent) if percent >= 0.0 && percent.is_finite() => Ok(percent / 100.0),
+        Ok(_) | Err(_) => Err(wrong()),
+    }
+}
+
 /// Accepts an absolute URL of one of the schemes, with a host (or a path, for sockets).
 pub(crate) fn url(text: &str, schemes: &[&str]) -> Result<Url, String> {
     let listed = || schemes.join(", ");

@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use printery_config::{Fleet, Monitor, StopEarly};
+use printery_config::{Compare, Fleet, Monitor, StopEarly};
 
 fn load(text: &str) -> Result<Fleet, Vec<String>> {
     let problems = |why: printery_config::Problems| why.to_string();
@@ -40,6 +40,25 @@ fn the_rules_of_a_verdict_are_read_over_the_defaults() {
     assert!((said.jitter - 0.25).abs() < 1e-9);
 
     assert_eq!(monitor("consecutive_failures: 0").verdict.consecutive_failures, 0, "short form");
+}
+
+#[test]
+fn how_before_and_after_are_compared_is_read() {
+    let silent = monitor("").baseline;
+    assert_eq!((silent.compare, silent.floor), (Compare::Off, Duration::from_millis(50)));
+    assert!((silent.allow - 0.5).abs() < 1e-9);
+    let said = monitor(
+        "baseline: { samples: 30, compare: significant, allow: +120%, floor: 20ms }, \
+         error_rate: { baseline: { allow: 10%, floor: 1% } }",
+    );
+    let baseline = said.baseline;
+    assert_eq!((baseline.samples.get(), baseline.compare), (30, Compare::Significant));
+    assert_eq!(baseline.floor, Duration::from_millis(20));
+    assert!((baseline.allow - 1.2).abs() < 1e-9);
+    assert!((said.error_rate.allow - 0.1).abs() < 1e-9);
+    assert!((said.error_rate.floor - 0.01).abs() < 1e-9);
+    let found = complaint("defaults: { health: { baseline: { allow: half } } }");
+    assert!(found.contains("must be an increase in per cent such as `+50%`"), "{found}");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod baselines;
 pub mod controls;
 pub mod dead_letters;
 pub mod instances;

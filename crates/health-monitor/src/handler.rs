@@ -3,6 +3,7 @@
 //! Owns the order of things: what is asked for, the samples, the verdicts, what follows from them.
 //! The harness calls it once per attempt; it never keeps anything from one event to the next.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::future::{Either, join, join_all, select};
@@ -13,12 +14,15 @@ use printery_probes::{Egress, Error};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
+use crate::baseline;
 use crate::board::Board;
+use crate::comparison::Before;
 use crate::journal::{Journal, Pen, known};
 use crate::progress::Teller;
 use crate::report::{completed, explained};
 use crate::request::{Phase, Request};
 use crate::rollback::{Advice, DryRun, advise, initiated};
+use crate::tally::Tally;
 use crate::time::Time;
 use crate::verdict::{Standing, Verdict, is_enough, overall};
 use crate::watch::{Watch, Watches, watches};
@@ -47,6 +51,8 @@ struct Attempt<'a> {
     request: Request,
     services: Vec<String>,
     board: Board,
+    /// How the services did before the deployment; empty before it.
+    before: BTreeMap<String, Before>,
     time: Time,
     /// When the attempt has to end.
     until: Instant,
@@ -139,10 +145,23 @@ impl Attempt<'_> {
         };
         let window = Window::of(&watch.monitor, &self.request.phase, self.time.began_ms);
         let planned = watch.planned(&window);
-        let verdict = self.board.read(service, |seen| {
-            Verdict::of(service, seen, planned, &watch.monitor, self.time.began_ms)
-        });
+        let (plan, before) = ((planned, self.time.began_ms), self.before.get(service));
+        let verdict = self
+            .board
+            .read(service, |seen| Verdict::of(service, seen, plan, &watch.monitor, before));
         explained(verdict, &self.request)
+    }
+
+    /// Returns how the watched services did, for the windows after the stages.
+    fn baseline(&self) -> BTreeMap<String, Before> {
+        let watched = self.services.iter().filter_map(|service| {
+            let watch = self.worker.watch_of(service).ok()?;
+            let verdict = self.verdict(service);
+            let latency = &watch.monitor.latency;
+            let tally = self.board.read(service, |seen| Tally::of(&seen.samples, latency));
+            Some((service.clone(), Before::of(&verdict, &tally)))
+        });
+        watched.collect()
     }
 
     /// Returns how much of the longest window is over, 0..=1.
@@ -191,11 +210,16 @@ impl Handler for HealthMonitor {
         let began = Instant::now();
         let services = self.services(&request);
         let longest = self.longest(&services, &request.phase);
+        let before = match request.phase {
+            Phase::Baseline => BTreeMap::new(),
+            Phase::PostStage(_) => baseline::read(&request, context).await?,
+        };
         let (journal, pen, found) = Box::pin(Journal::open(event, context, longest)).await?;
         let attempt = Attempt {
             request,
             services,
             board: Board::new(known(&found.sights)),
+            before,
             time: Time::of(&found, began, context),
             until: context.deadline.checked_sub(RESERVE).unwrap_or(began),
             worker: self,
@@ -215,6 +239,10 @@ impl Handler for HealthMonitor {
         if came == Came::ToItsDeadline {
             let sentence = "the window is longer than an attempt may be; another one continues it";
             return Err(Refusal::retry_after("window_open", sentence, NEXT_ATTEMPT));
+        }
+        if attempt.request.phase == Phase::Baseline {
+            let did = attempt.baseline();
+            baseline::keep(&attempt.request, context, &did, attempt.time.now_ms()).await?;
         }
         let effects = attempt.conclude(event);
         // Should this fail, a redrive finds the old window for a while; the verdict stands anyway.

@@ -4,7 +4,9 @@
 //! `rollback:initiated` where the fleet file says so. The manager starts it, or an operator with
 //! `printery-workers --worker=health-monitor`. It never rolls anything back itself.
 
+mod baseline;
 mod board;
+mod comparison;
 mod handler;
 mod journal;
 mod percentile;
@@ -14,6 +16,7 @@ mod request;
 mod rollback;
 mod sample;
 mod sentence;
+mod statistics;
 mod tally;
 mod time;
 mod verdict;

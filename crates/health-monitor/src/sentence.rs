@@ -63,6 +63,12 @@ pub(crate) fn time(time: Duration) -> String {
     format!("{} s", text.trim_end_matches('0').trim_end_matches('.'))
 }
 
+/// Returns a share as people say it: `12%`, `0.4%`.
+pub(crate) fn per_cent(share: f64) -> String {
+    let text = format!("{:.1}", share * 100.0);
+    format!("{}%", text.strip_suffix(".0").unwrap_or(&text))
+}
+
 fn samples(count: u32) -> String {
     if count == 1 { "1 sample".to_owned() } else { format!("{count} samples") }
 }

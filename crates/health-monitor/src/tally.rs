@@ -38,6 +38,8 @@ pub(crate) struct Tally {
     pub p50: Option<Duration>,
     /// Their 99th percentile.
     pub p99: Option<Duration>,
+    /// All of those times, ascending.
+    pub passed: Vec<Duration>,
 }
 
 /// What one address has shown in a row, up to the last sample.
@@ -87,6 +89,7 @@ impl Tally {
         passed.sort_unstable();
         tally.p50 = nearest_rank(&passed, 50);
         tally.p99 = nearest_rank(&passed, 99);
+        tally.passed = passed;
         // The last of equals wins `max_by_key`, so the earliest has to come last.
         tally.cause =
             causes.into_iter().rev().max_by_key(|(_, times)| *times).map(|(cause, _)| cause);

@@ -8,6 +8,7 @@ use std::time::Duration;
 use printery_config::{Monitor, OnNoData};
 
 use crate::board::Seen;
+use crate::comparison::Before;
 use crate::sentence;
 use crate::tally::Tally;
 
@@ -60,7 +61,7 @@ impl Verdict {
         }
     }
 
-    /// Judges one service by its samples.
+    /// Judges one service by its samples and by how it did before the deployment.
     ///
     /// # Shapes and units
     /// `planned`: samples that were to be taken; a short window needs no more than it can have.
@@ -68,13 +69,23 @@ impl Verdict {
     pub(crate) fn of(
         service: &str,
         seen: &Seen,
-        planned: u32,
+        (planned, began_ms): (u32, u64),
         monitor: &Monitor,
-        began_ms: u64,
+        before: Option<&Before>,
     ) -> Self {
         let tally = Tally::of(&seen.samples, &monitor.latency);
         let needed = monitor.min_samples.min(planned);
-        let (standing, mut why) = judge(&tally, needed, monitor, began_ms);
+        let (mut standing, mut why) = judge(&tally, needed, monitor, began_ms);
+        if standing == Standing::Healthy
+            && let Some(worse) = before.and_then(|before| before.worsened(&tally, monitor))
+        {
+            (standing, why) = (Standing::Degraded, worse);
+        }
+        if standing == Standing::Unhealthy && before.is_some_and(|before| before.unhealthy) {
+            // What was broken before the deployment is not the deployment's doing.
+            standing = Standing::Degraded;
+            why.push_str(", pre-existing: it was unhealthy before the deployment");
+        }
         why.push_str(&sentence::missed(seen.missed));
         Self {
             service: service.to_owned(),
@@ -162,6 +173,7 @@ pub(crate) fn overall(verdicts: &[Verdict]) -> Standing {
 mod tests {
     use super::*;
     use crate::sample::{Finding, Sample};
+    use printery_config::Compare;
     use proptest::prelude::*;
     use std::num::NonZeroU32;
 
@@ -192,7 +204,7 @@ mod tests {
     fn verdict(text: &str, monitor: &Monitor) -> Verdict {
         let samples = samples(text);
         let planned = u32::try_from(samples.samples.len()).expect("a short table").max(1);
-        Verdict::of("api", &samples, planned, monitor, 0)
+        Verdict::of("api", &samples, (planned, 0), monitor, None)
     }
 
     #[test]
@@ -256,7 +268,7 @@ mod tests {
     fn a_short_window_needs_no_more_samples_than_it_can_have() {
         let strict = changed(|monitor| monitor.min_samples = 20);
         assert_eq!(verdict("9 9 9", &strict).standing, Standing::Healthy);
-        let three_of_forty = Verdict::of("api", &samples("9 9 9"), 40, &strict, 0);
+        let three_of_forty = Verdict::of("api", &samples("9 9 9"), (40, 0), &strict, None);
         assert_eq!(three_of_forty.standing, Standing::Inconclusive);
         assert_eq!(three_of_forty.reason, "api: 3 samples were taken, 20 are needed");
     }
@@ -279,9 +291,35 @@ mod tests {
     }
 
     #[test]
+    fn what_was_broken_before_is_not_the_deployment_s_doing() {
+        let well = Before { unhealthy: false, counted: 3, failed: 0, times_us: vec![9_000; 3] };
+        let ill = Before { unhealthy: true, counted: 3, failed: 3, times_us: Vec::new() };
+        let judged = |before: &Before| {
+            let verdict = Verdict::of("api", &samples("! ! !"), (3, 0), &monitor(), Some(before));
+            (verdict.standing, verdict.reason)
+        };
+        assert_eq!(judged(&well).0, Standing::Unhealthy);
+        let (standing, reason) = judged(&ill);
+        assert_eq!(standing, Standing::Degraded);
+        assert!(
+            reason.ends_with("pre-existing: it was unhealthy before the deployment"),
+            "{reason}"
+        );
+
+        let strict = changed(|monitor| {
+            monitor.min_samples = 3;
+            monitor.baseline.compare = Compare::Relative;
+        });
+        let slow = Verdict::of("api", &samples("400 400 400"), (3, 0), &strict, Some(&well));
+        assert_eq!(slow.standing, Standing::Degraded);
+        let told = "api: p50 400 ms is above 59 ms: it was 9 ms before the deployment";
+        assert_eq!(slow.reason, told);
+    }
+
+    #[test]
     fn missed_looks_are_told_and_count_as_nothing() {
         let seen = Seen { missed: 4, ..samples("9 9 12") };
-        let verdict = Verdict::of("api", &seen, 7, &monitor(), 0);
+        let verdict = Verdict::of("api", &seen, (7, 0), &monitor(), None);
         assert_eq!(verdict.standing, Standing::Healthy);
         let told = "api: 3 of 3 samples passed, p99 12 ms; 4 were missed while nobody watched";
         assert_eq!((verdict.reason.as_str(), verdict.samples), (told, 3));
@@ -370,8 +408,8 @@ mod tests {
             let first: Vec<String> = begun.iter().map(word).collect();
             let all: Vec<String> = begun.iter().chain(&rest).map(word).collect();
             if is_enough(&samples(&first.join(" ")), planned, &monitor) {
-                let early = Verdict::of("api", &samples(&first.join(" ")), planned, &monitor, 0);
-                let late = Verdict::of("api", &samples(&all.join(" ")), planned, &monitor, 0);
+                let early = Verdict::of("api", &samples(&first.join(" ")), (planned, 0), &monitor, None);
+                let late = Verdict::of("api", &samples(&all.join(" ")), (planned, 0), &monitor, None);
                 prop_assert_eq!(early.standing, Standing::Unhealthy);
                 prop_assert_eq!(late.standing, Standing::Unhealthy);
             }

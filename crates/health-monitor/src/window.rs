@@ -108,7 +108,7 @@ mod tests {
         monitor.samples = NonZeroU32::new(3).unwrap();
         monitor.interval = Duration::from_secs(10);
         monitor.jitter = 0.0;
-        monitor.baseline = Baseline { samples: NonZeroU32::new(2).unwrap() };
+        monitor.baseline = Baseline { samples: NonZeroU32::new(2).unwrap(), ..Baseline::default() };
         monitor
     }
 

@@ -38,11 +38,16 @@ pub struct RateThresholds {
     pub degraded: f64,
     /// From here on unhealthy.
     pub unhealthy: f64,
+    /// How much more often than before the deployment samples may fail, where `baseline.compare`
+    /// is switched on; 0.5 is half as often again.
+    pub allow: f64,
+    /// The share of failures up to which they are not compared.
+    pub floor: f64,
 }
 
 impl Default for RateThresholds {
     fn default() -> Self {
-        Self { degraded: 0.01, unhealthy: 0.05 }
+        Self { degraded: 0.01, unhealthy: 0.05, allow: 0.5, floor: 0.002 }
     }
 }
 
@@ -56,9 +61,15 @@ impl RateThresholds {
             let text = format!("{} is above `fail`", rate.name("warn"));
             rate.reader.report(Code::Conflict, rate.at, text);
         }
-        rate.later(&["ratio", "on_no_data", "baseline"]);
+        let mut read = Self { degraded, unhealthy, ..base };
+        if let Some(mut baseline) = rate.table("baseline") {
+            read.allow = baseline.parse("allow", scalar::increase).unwrap_or(base.allow);
+            read.floor = baseline.parse("floor", scalar::share).unwrap_or(base.floor);
+            baseline.close();
+        }
+        rate.later(&["ratio", "on_no_data"]);
         rate.close();
-        Self { degraded, unhealthy }
+        read
     }
 }
 

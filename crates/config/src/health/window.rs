@@ -9,6 +9,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::problem::Code;
+use crate::scalar;
+use crate::shown;
 use crate::table::Table;
 
 /// The most samples one probe keeps: a day at one a second.
@@ -55,9 +57,57 @@ impl Span {
     }
 }
 
-/// Plans the samples taken before a deployment. There is no warm-up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+/// Plans the samples taken before a deployment, and how those after it are compared with them.
+/// There is no warm-up.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Baseline {
     /// Samples per probe; the monitor's `interval` and `timeout` apply.
     pub samples: NonZeroU32,
+    /// Whether being worse than before degrades a service that keeps its thresholds.
+    pub compare: Compare,
+    /// How much slower the median may be than before; 0.5 is half as much again.
+    pub allow: f64,
+    /// By how much it must be slower at least.
+    #[serde(serialize_with = "shown::duration")]
+    pub floor: Duration,
+}
+
+impl Default for Baseline {
+    fn default() -> Self {
+        Self {
+            samples: NonZeroU32::MIN,
+            compare: Compare::default(),
+            allow: 0.5,
+            floor: Duration::from_millis(50),
+        }
+    }
+}
+
+impl Baseline {
+    /// Reads everything but the number of samples, which depends on the interval.
+    pub(super) fn read(table: &mut Table<'_, '_>, base: Self) -> Self {
+        Self {
+            samples: base.samples,
+            compare: table.word("compare", &COMPARE).unwrap_or(base.compare),
+            allow: table.parse("allow", scalar::increase).unwrap_or(base.allow),
+            floor: table.duration("floor").unwrap_or(base.floor),
+        }
+    }
+}
+
+/// The words of `baseline.compare`.
+const COMPARE: [(&str, Compare); 3] =
+    [("off", Compare::Off), ("relative", Compare::Relative), ("significant", Compare::Significant)];
+
+/// Says how the time after a deployment is compared with the time before it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Compare {
+    /// Not at all: thresholds are what people can explain.
+    #[default]
+    Off,
+    /// By how much it differs.
+    Relative,
+    /// By how much it differs, if chance does not explain it.
+    Significant,
 }

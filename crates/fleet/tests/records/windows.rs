@@ -1,10 +1,11 @@
 //! Windows in a private Redis: begun once, continued by whoever comes, forgotten in the end.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use printery_fleet::Records;
 use printery_fleet::progress::{Progress, report, since};
 use printery_fleet::windows::{Resumed, Sight, Window};
+use printery_fleet::{Records, baselines};
 use printery_testkit::{Connection, RedisServer};
 
 const KEEP: Duration = Duration::from_secs(3_600);
@@ -100,4 +101,23 @@ async fn progress_is_read_from_where_one_left_off() {
     let told: Vec<&Progress> = all.iter().map(|it| &it.progress).collect();
     assert_eq!(told, [&progress(33), &progress(67)]);
     assert_eq!(since(&records, Some(first), 10).await.unwrap(), all[1..]);
+}
+
+#[tokio::test]
+async fn the_last_baseline_of_a_service_stands_and_ends_by_itself() {
+    let server = RedisServer::start().await;
+    let db = server.connect().await;
+    let records = Records::try_new(&server.url(), "t").unwrap();
+    let now = now_ms(&db).await;
+    let did = |rows: &[(&str, &str)]| -> BTreeMap<String, String> {
+        rows.iter().map(|(service, did)| ((*service).to_owned(), (*did).to_owned())).collect()
+    };
+    assert_eq!(baselines::read(&records, "d-1").await.unwrap(), BTreeMap::new());
+    baselines::keep(&records, "d-1", &did(&[("api", "well"), ("web", "well")]), now).await.unwrap();
+    baselines::keep(&records, "d-1", &did(&[("api", "badly")]), now).await.unwrap();
+    baselines::keep(&records, "d-2", &BTreeMap::new(), now).await.unwrap();
+    let expected = did(&[("api", "badly"), ("web", "well")]);
+    assert_eq!(baselines::read(&records, "d-1").await.unwrap(), expected);
+    assert_eq!(db.int(&["EXISTS", "t:printery:baseline:d-2"]).await, 0);
+    assert!(db.int(&["PTTL", "t:printery:baseline:d-1"]).await > 80_000_000);
 }

@@ -102,6 +102,29 @@ async fn a_baseline_is_taken_before_the_deployment_and_calls_trouble_pre_existin
 }
 
 #[tokio::test]
+async fn a_stage_is_compared_with_the_time_before_the_deployment() {
+    let scene = Scene::set().await;
+    let api = HttpService::start().await;
+    let health = "warmup: 0s, samples: 5, interval: 20ms, timeout: 2s, min_samples: 3, jitter: 0%, \
+                  latency: { warn: 1s, fail: 2s }, \
+                  baseline: { samples: 5, compare: relative, allow: +50%, floor: 100ms }";
+    let monitor = monitor(health, &format!("  api: {{ url: \"{}\" }}\n", api.url()));
+    let good = scene.watch(&monitor, &before(&["api"])).await;
+    assert_eq!(good.status, HealthResult::Healthy, "{}", good.summary);
+    api.answer(Answer::Slow(Duration::from_millis(400)));
+    let slower = scene.watch(&monitor, &after_stage(&["api"])).await;
+    assert_eq!(slower.status, HealthResult::Degraded, "{}", slower.summary);
+    assert!(slower.summary.contains("before the deployment"), "{}", slower.summary);
+
+    // A deployment of a service that was down already cannot have broken it.
+    api.answer(Answer::Status(503));
+    scene.watch(&monitor, &before(&["api"])).await;
+    let still = scene.watch(&monitor, &after_stage(&["api"])).await;
+    assert_eq!(still.status, HealthResult::Degraded, "{}", still.summary);
+    assert!(still.services[0].reason.contains("pre-existing"), "{}", still.summary);
+}
+
+#[tokio::test]
 async fn what_cannot_be_watched_is_inconclusive() {
     let scene = Scene::set().await;
     let api = HttpService::start().await;
@@ -150,8 +173,8 @@ async fn a_rollback_is_asked_for_only_when_it_is_switched_on_and_meant() {
         ("\"off\"", meant(), false),
         ("suggest", meant(), false),
         ("auto", dry, false),
-        ("auto", before(&["api"]), false),
         ("auto", meant(), true),
+        ("auto", before(&["api"]), false),
     ];
     for (mode, event, expected) in cases {
         let (completed, rollback) = scene.watch_and_ask(&at(mode), &event).await;
