@@ -70,4 +70,6 @@ require_servers() {
     if has apt-get; then install_package pg_createcluster postgresql; else install_package initdb - postgresql; fi
     PATH="$PATH:/usr/sbin"
     install_package dnsmasq dnsmasq-base dnsmasq
+    # A mail server that encrypts after it has begun in clear text.
+    if has apt-get; then install_package aiosmtpd python3-aiosmtpd; fi
 }

@@ -11,8 +11,9 @@ use serde::Serialize;
 pub use self::environment::{EnvCheck, EnvRule, EnvSource, Requirement};
 pub use self::image::{ImageCheck, ImageRequirements, RegistryLogin};
 use crate::condition;
-use crate::probe::{self, HttpParts, HttpProbe, Limits, RedisProbe, StatusSet, TcpProbe};
+use crate::probe::{self, HttpParts, HttpProbe, Limits, RedisProbe, StatusSet};
 use crate::problem::Code;
+use crate::socket::TcpProbe;
 use crate::table::Table;
 use crate::validator::OnError;
 
@@ -174,9 +175,8 @@ impl CheckSpec {
             "tcp" => {
                 table.must("address");
                 let address = probe::host_port(table, "address");
-                let limits = Limits::read(table, limits);
-                table.later(&["expect", "send", "starttls"]);
-                address.map(|address| Self::Tcp(TcpProbe { address, limits }))
+                let probe = TcpProbe::read(table, limits);
+                address.map(|address| Self::Tcp(probe(address)))
             }
             _ => {
                 table.must("url");

@@ -5,10 +5,12 @@
 
 use serde::Serialize;
 
+use crate::address::HostPort;
 use crate::condition;
 use crate::node::Value;
-use crate::probe::{self, HttpParts, HttpProbe, Limits, RedisProbe, StatusSet, TcpProbe};
+use crate::probe::{self, HttpParts, HttpProbe, Limits, RedisProbe, StatusSet};
 use crate::problem::Code;
+use crate::socket::{TcpProbe, TlsProbe};
 use crate::table::Table;
 
 /// Describes one named endpoint.
@@ -27,12 +29,14 @@ pub enum EndpointSpec {
     /// A request whose answer must meet the expectation.
     Http(Box<HttpProbe>),
     /// A port that must accept a connection.
-    Tcp(TcpProbe),
+    Tcp(Box<TcpProbe>),
+    /// A port whose certificate is looked at.
+    Tls(Box<TlsProbe>),
     /// A Redis that must answer.
     Redis(RedisProbe),
     /// An endpoint that is not configured here: it is not probed and judged by nobody.
     Skipped {
-        /// The kind it would be: `http`, `tcp` or `redis`.
+        /// The kind it would be, such as `http`.
         of: &'static str,
         /// Why, as a clause: `DATABASE_URL is not set`.
         reason: String,
@@ -40,7 +44,7 @@ pub enum EndpointSpec {
 }
 
 /// The kinds this version knows.
-const KINDS: [&str; 3] = ["http", "tcp", "redis"];
+const KINDS: [&str; 4] = ["http", "tcp", "tls", "redis"];
 
 impl Endpoint {
     /// Reads one entry of `endpoints:`.
@@ -48,7 +52,7 @@ impl Endpoint {
         let skipped = condition::unless_env(&mut table);
         let given: Vec<&'static str> =
             KINDS.into_iter().filter(|kind| table.get(kind).is_some()).collect();
-        table.later(&["postgres", "mysql", "grpc", "tls", "dns", "cert", "owner", "labels"]);
+        table.later(&["postgres", "mysql", "grpc", "dns", "owner", "labels"]);
         let kind = match given.as_slice() {
             [kind] => Some(*kind),
             [] | [..] => None,
@@ -61,10 +65,9 @@ impl Endpoint {
             }
             (Some(kind), None) => EndpointSpec::read(kind, &mut table, limits),
             (None, _) => {
-                if !table.has_any(&["postgres", "mysql", "grpc", "tls", "dns"]) {
-                    let text = format!(
-                        "endpoint `{name}` must have exactly one of `http`, `tcp`, `redis`"
-                    );
+                if !table.has_any(&["postgres", "mysql", "grpc", "dns"]) {
+                    let listed = KINDS.map(|kind| format!("`{kind}`")).join(", ");
+                    let text = format!("endpoint `{name}` must have exactly one of {listed}");
                     table.reader.report(Code::MissingKey, table.at, text);
                 }
                 return None;
@@ -80,9 +83,13 @@ impl EndpointSpec {
         match kind {
             "tcp" => {
                 let address = short_or_long(table, "tcp", "address", probe::host_port);
-                let limits = Limits::read(table, limits);
-                table.later(&["expect", "send", "starttls", "ip"]);
-                address.map(|address| Self::Tcp(TcpProbe { address, limits }))
+                let probe = TcpProbe::read(table, limits);
+                address.map(|address| Self::Tcp(Box::new(probe(address))))
+            }
+            "tls" => {
+                let address = tls_address(table);
+                let probe = TlsProbe::read(table, limits);
+                address.map(|address| Self::Tls(Box::new(probe(address))))
             }
             "redis" => {
                 let url = short_or_long(table, "redis", "url", Table::redis_url);
@@ -110,6 +117,32 @@ fn short_or_long<'r, 'a, T>(
     let value = read(&mut long, key);
     long.close();
     value
+}
+
+/// Reads `tls: host`, `tls: host:port` or `tls: { host: …, port: … }`.
+fn tls_address(table: &mut Table<'_, '_>) -> Option<HostPort> {
+    let https = |text: &str| {
+        let with_port = text.parse::<HostPort>();
+        with_port.or_else(|_| format!("{text}:443").parse()).map_err(str::to_owned)
+    };
+    if !matches!(table.get("tls")?.value, Value::Table(_)) {
+        return table.parse("tls", https);
+    }
+    let mut long = table.table("tls")?;
+    long.must("host");
+    let address = long.parse("host", https);
+    let at = long.get("port").map_or(long.at, |node| node.at);
+    let port = long.count("port", 1).map(u16::try_from);
+    long.close();
+    match port {
+        None => address,
+        Some(Ok(port)) => address.map(|address| HostPort { port, ..address }),
+        Some(Err(_)) => {
+            let text = "`port` must be at most 65535".to_owned();
+            table.reader.report(Code::BadValue, at, text);
+            None
+        }
+    }
 }
 
 /// Reads `http: https://…` or `http: { url: https://…, auth: … }`, with what is expected beside it.

@@ -27,6 +27,7 @@ mod secret;
 mod sections;
 mod service;
 mod shown;
+mod socket;
 mod suggest;
 mod table;
 mod template;
@@ -52,7 +53,7 @@ pub use health::{
     VerdictRules,
 };
 pub use interpolate::Env;
-pub use probe::{HttpProbe, LatencyThresholds, Limits, Method, RedisProbe, StatusSet, TcpProbe};
+pub use probe::{HttpProbe, LatencyThresholds, Limits, Method, RedisProbe, StatusSet};
 pub use problem::{Code, Position, Problem, Problems, Severity};
 pub use receiver::{
     Circuit, Email, Notifier, Receiver, ReceiverKind, Retry, SigningKey, SlackBot, SlackMode,
@@ -63,5 +64,6 @@ pub use schema::schema;
 pub use secret::Secret;
 pub use service::{Criticality, Requires, Service};
 pub use template::Template;
+pub use socket::{CertificateRules, StartTls, TcpProbe, TlsProbe, TlsVersion};
 pub use validator::{OnError, Validator};
 pub use yaml::to_yaml;

@@ -145,15 +145,6 @@ pub struct HttpProbe {
     pub limits: Limits,
 }
 
-/// Describes a connection that must be accepted.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct TcpProbe {
-    /// What is dialled.
-    pub address: HostPort,
-    /// Time and repetition.
-    pub limits: Limits,
-}
-
 /// Describes a Redis that must answer `PING`.
 #[derive(Clone, Debug, Serialize)]
 pub struct RedisProbe {

@@ -9,12 +9,11 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 use printery_config::Fleet;
 use printery_events::payload::DependencyState;
-use printery_probes::{Egress, Error, Report};
+use printery_probes::{Egress, Error, Probe, Report, Target, targets};
 use tokio::sync::{Mutex, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
 use crate::judge::{Answer, Answers, state};
-use crate::targets::{Probe, Target, targets};
 
 /// Every dependency of the fleet, and how many may be asked at once.
 #[derive(Debug)]
@@ -99,7 +98,7 @@ impl Asker {
         let _host_slot = known.host_slots.acquire().await;
         let _slot = self.slots.acquire().await;
         let remaining = until.saturating_duration_since(Instant::now());
-        let report = known.target.probe.run(&self.egress, remaining).await;
+        let report = known.target.ask(&self.egress, remaining).await;
         let answer = answer(report, &known.target);
         *last = Some((Instant::now(), answer.clone()));
         answer

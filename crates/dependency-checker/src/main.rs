@@ -5,13 +5,10 @@
 //! `printery-workers --worker=dependency-checker`. It never deploys, restarts or repairs anything.
 
 mod asker;
-mod blame;
 mod handler;
 mod judge;
-mod plan;
 mod request;
 mod summary;
-mod targets;
 
 use std::process::ExitCode;
 

@@ -12,7 +12,8 @@ use crate::http::{HttpProbe, StatusRange};
 use crate::limits::Limits;
 use crate::outcome::{Class, ReasonCode};
 use crate::redis::RedisProbe;
-use crate::tcp::TcpProbe;
+use crate::tcp::{Expect, TcpProbe};
+use crate::tls_probe::TlsProbe;
 use crate::trust::Trust;
 
 impl Limits {
@@ -72,9 +73,52 @@ impl HttpProbe {
 }
 
 impl TcpProbe {
-    /// Makes the probe of a port that must accept a connection.
-    pub fn configured(said: &config::TcpProbe) -> Self {
-        Self::new(said.address.host.as_str(), said.address.port)
+    /// Makes the probe of a port that must accept a connection and say what is expected.
+    ///
+    /// # Errors
+    /// The authorities cannot be read.
+    pub fn configured(said: &config::TcpProbe) -> Result<Self, Error> {
+        let probe = Self {
+            send: said.send.as_deref().map(|text| text.as_bytes().to_vec()),
+            expect: said.expect.clone().map(Expect::Like),
+            starttls: said.starttls,
+            trust: said.ca.as_deref().map(Trust::of_file).transpose()?,
+            conditions: said.conditions.clone(),
+            ..Self::new(said.address.host.as_str(), said.address.port)
+        };
+        Ok(match said.latency {
+            Some(latency) => probe.slow_from(latency),
+            None => probe,
+        })
+    }
+
+    /// Returns the same probe, whose right answers are judged by these thresholds.
+    #[must_use]
+    pub fn slow_from(self, latency: LatencyThresholds) -> Self {
+        let LatencyThresholds { degraded, unhealthy } = latency;
+        Self { warn_after: Some(degraded), fail_after: Some(unhealthy), ..self }
+    }
+}
+
+impl TlsProbe {
+    /// Makes the probe of a port's certificate.
+    ///
+    /// # Errors
+    /// The authorities cannot be read.
+    pub fn configured(said: &config::TlsProbe) -> Result<Self, Error> {
+        let host = said.address.host.as_str();
+        let probe = Self {
+            server_name: said.server_name.clone().unwrap_or_else(|| host.to_owned()),
+            starttls: said.starttls,
+            trust: said.ca.as_deref().map(Trust::of_file).transpose()?,
+            certificate: said.certificate,
+            conditions: said.conditions.clone(),
+            ..Self::new(host, said.address.port)
+        };
+        Ok(match said.latency {
+            Some(latency) => probe.slow_from(latency),
+            None => probe,
+        })
     }
 
     /// Returns the same probe, whose right answers are judged by these thresholds.

@@ -4,19 +4,25 @@
 
 use std::time::Duration;
 
+use printery_config::StartTls;
+use printery_expressions::{Condition, Pattern};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
+use crate::assertions;
+use crate::channel::{Channel, Handshake, Peer, Wire};
 use crate::classify::io_error;
-use crate::egress::{Egress, Purpose};
+use crate::egress::Egress;
 use crate::error::Error;
+use crate::facts;
 use crate::http::MAX_BODY;
 use crate::limits::Limits;
 use crate::outcome::{Class, ReasonCode};
 use crate::redact::{self, brief};
 use crate::report::{Report, Timings};
 use crate::retry::{About, with_retries};
+use crate::starttls;
+use crate::trust::Trust;
 
 /// What the first bytes from the target must look like.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +31,8 @@ pub enum Expect {
     Prefix(Vec<u8>),
     /// They contain this.
     Contains(Vec<u8>),
+    /// The pattern is found in them.
+    Like(Pattern),
 }
 
 /// One connection and what is expected of it.
@@ -38,6 +46,12 @@ pub struct TcpProbe {
     pub send: Option<Vec<u8>>,
     /// What must come back.
     pub expect: Option<Expect>,
+    /// How the connection is encrypted before anything is said.
+    pub starttls: Option<StartTls>,
+    /// Whom to believe; whom this machine believes, if nobody is named.
+    pub trust: Option<Trust>,
+    /// Conditions over everything that was seen.
+    pub conditions: Vec<Condition>,
     /// Total time from which on a right answer is a warning.
     pub warn_after: Option<Duration>,
     /// Total time from which on a right answer is a failure.
@@ -84,6 +98,9 @@ impl TcpProbe {
             port,
             send: None,
             expect: None,
+            starttls: None,
+            trust: None,
+            conditions: Vec::new(),
             warn_after: None,
             fail_after: None,
         }
@@ -99,6 +116,7 @@ impl TcpProbe {
             None => "a connection".to_owned(),
             Some(Expect::Prefix(_)) => "an answer with the expected beginning".to_owned(),
             Some(Expect::Contains(_)) => "an answer with the expected text".to_owned(),
+            Some(Expect::Like(pattern)) => format!("an answer like `{pattern}`"),
         };
         let about = About { attempted: format!("connecting to {target}"), target, expected };
         with_retries(limits, &about, |until| self.attempt(egress, limits, &about, until)).await
@@ -114,21 +132,13 @@ impl TcpProbe {
         let started = Instant::now();
         let mut timings = Timings::default();
         let reach = until.min(started + limits.connect);
-        let report = match egress.connect(Purpose::Probe, &self.host, self.port, reach).await {
-            Ok(connection) => {
-                timings.resolve = connection.resolve;
-                timings.connect = Some(connection.connect);
-                let asked = Instant::now();
-                let answer = self.converse(connection.stream, until).await;
-                if self.expect.is_some() {
-                    timings.processing = Some(asked.elapsed());
-                }
-                answer
-            }
+        let seen = self.talk(egress, reach, until, &mut timings).await;
+        let took = started.elapsed();
+        let seen = match seen {
+            Ok((peer, said)) => self.holds(&peer, &said, took, &timings, until).await,
             Err(error) => Err(error),
         };
-        let took = started.elapsed();
-        let report = match report {
+        let report = match seen {
             Ok(observed) => about
                 .passed(format!("{observed} in {}", brief(took)))
                 .judged_by_latency(took, self.warn_after, self.fail_after),
@@ -137,23 +147,69 @@ impl TcpProbe {
         Report { timings, ..report }
     }
 
-    /// Sends and reads what is configured; returns what was seen when the expectation is met.
-    async fn converse(&self, mut stream: TcpStream, until: Instant) -> Result<&str, Error> {
-        if let Some(bytes) = &self.send {
-            stream.write_all(bytes).await.map_err(|error| io_error(&error, ""))?;
-        }
-        let Some(expect) = &self.expect else {
-            return Ok("connected");
+    /// Connects, encrypts if asked to, says and hears; returns who it was and what was heard.
+    async fn talk(
+        &self,
+        egress: &Egress,
+        reach: Instant,
+        until: Instant,
+        timings: &mut Timings,
+    ) -> Result<(Peer, Vec<u8>), Error> {
+        let mut channel = Channel::open(egress, &self.host, self.port, reach).await?;
+        *timings = channel.timings;
+        let (mut wire, peer) = match self.starttls {
+            None => (channel.wire, channel.peer),
+            Some(kind) => {
+                starttls::negotiate(kind, &mut channel.wire, until).await?;
+                let trust = self.trust.clone().map_or_else(Trust::machine, Ok)?;
+                let handshake = Handshake { name: &self.host, trust: &trust, alpn: &[] };
+                let (wire, peer, spent) = channel.secure(handshake, until).await;
+                *timings = spent;
+                (wire?, peer)
+            }
         };
+        let asked = Instant::now();
+        let said = self.converse(&mut wire, until).await;
+        if self.expect.is_some() {
+            timings.processing = Some(asked.elapsed());
+        }
+        Ok((peer, said?))
+    }
+
+    async fn holds(
+        &self,
+        peer: &Peer,
+        said: &[u8],
+        took: Duration,
+        timings: &Timings,
+        until: Instant,
+    ) -> Result<&'static str, Error> {
+        if !self.conditions.is_empty() {
+            let mut facts = facts::of_connection(peer, took, timings);
+            facts.insert("body".to_owned(), String::from_utf8_lossy(said).into());
+            assertions::check(&self.conditions, facts, until).await?;
+        }
+        Ok(if self.expect.is_some() { "answered as expected" } else { "connected" })
+    }
+
+    /// Sends and reads what is configured; returns what was heard when the expectation is met.
+    async fn converse(&self, wire: &mut Box<dyn Wire>, until: Instant) -> Result<Vec<u8>, Error> {
+        if let Some(bytes) = &self.send {
+            wire.write_all(bytes).await.map_err(|error| io_error(&error, ""))?;
+            wire.flush().await.map_err(|error| io_error(&error, ""))?;
+        }
         let mut seen = Vec::new();
+        let Some(expect) = &self.expect else {
+            return Ok(seen);
+        };
         loop {
             match expect.look(&seen) {
-                Match::Yes => return Ok("answered as expected"),
+                Match::Yes => return Ok(seen),
                 Match::Never => return Err(unexpected(&seen)),
                 Match::NotYet if seen.len() >= MAX_BODY => return Err(unexpected(&seen)),
                 Match::NotYet => {}
             }
-            match timeout_at(until, stream.read_buf(&mut seen)).await {
+            match timeout_at(until, wire.read_buf(&mut seen)).await {
                 Ok(Ok(0)) => return Err(unexpected(&seen)),
                 Ok(Ok(_more)) => {}
                 Ok(Err(error)) => return Err(io_error(&error, "")),
@@ -167,12 +223,13 @@ impl TcpProbe {
     }
 
     fn target(&self) -> String {
-        if self.host.contains(':') {
-            format!("[{}]:{}", self.host, self.port)
-        } else {
-            format!("{}:{}", self.host, self.port)
-        }
+        shown(&self.host, self.port)
     }
+}
+
+/// Writes a host and a port as people do.
+pub(crate) fn shown(host: &str, port: u16) -> String {
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
 impl Expect {
@@ -184,6 +241,8 @@ impl Expect {
             Self::Contains(text) if text.is_empty() => Match::Yes,
             Self::Contains(text) if seen.windows(text.len()).any(|w| w == text) => Match::Yes,
             Self::Contains(_) => Match::NotYet,
+            Self::Like(pattern) if pattern.is_in(seen) => Match::Yes,
+            Self::Like(_) => Match::NotYet,
         }
     }
 }

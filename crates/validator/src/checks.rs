@@ -152,7 +152,7 @@ fn work(spec: &CheckSpec, fleet: &Fleet) -> Result<Work, Error> {
         CheckSpec::Image(check) => Work::Images(Box::new(Images::of(check, fleet))),
         CheckSpec::Skipped { reason, .. } => Work::Skipped(reason.clone()),
         CheckSpec::Tcp(probe) => {
-            Work::Tcp(Box::new(TcpProbe::configured(probe)), Limits::configured(probe.limits))
+            Work::Tcp(Box::new(TcpProbe::configured(probe)?), Limits::configured(probe.limits))
         }
         CheckSpec::Http(probe) => {
             Work::Http(Box::new(HttpProbe::configured(probe)?), Limits::configured(probe.limits))

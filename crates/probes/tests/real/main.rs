@@ -1,6 +1,11 @@
 //! Probes against real servers on loopback, one file for each protocol.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a set-up that fails is a failed test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a set-up that fails is a failed test"
+)]
 
 mod http_content;
 mod https;
 mod support;
+mod tls;

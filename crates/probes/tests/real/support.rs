@@ -59,8 +59,9 @@ impl Authority {
         params.not_after = date_time_ymd(years.1, 1, 1);
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        let pem = (certificate.pem(), key.serialize_pem());
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-        Identity { chain: vec![certificate.der().clone()], key }
+        Identity { chain: vec![certificate.der().clone()], key, pem }
     }
 }
 
@@ -74,9 +75,20 @@ impl Drop for Authority {
 pub(crate) struct Identity {
     chain: Vec<rustls::pki_types::CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
+    pem: (String, String),
 }
 
 impl Identity {
+    /// Leaves certificate and key in files of the authority's folder, for servers that are programs.
+    pub(crate) fn files(&self, authority: &Authority) -> (String, String) {
+        let write = |name: &str, pem: &str| {
+            let path = authority.folder.join(name);
+            std::fs::write(&path, pem).unwrap();
+            path.display().to_string()
+        };
+        (write("server.pem", &self.pem.0), write("server.key", &self.pem.1))
+    }
+
     /// Makes a server's configuration of it.
     pub(crate) fn server(self, alpn: &[&[u8]]) -> Arc<ServerConfig> {
         Self::configured(self, alpn, rustls::DEFAULT_VERSIONS)
