@@ -15,6 +15,7 @@ mod graph;
 mod health;
 pub mod import;
 mod interpolate;
+pub mod needs;
 mod node;
 mod probe;
 mod problem;

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use printery_config::needs::Plan;
 use printery_config::{Fleet, Graph};
 use printery_events::payload::{DependencyCheckCompleted, Impaired};
 use printery_events::{Event, Payload};
@@ -14,7 +15,6 @@ use tokio::time::Instant;
 
 use crate::asker::Asker;
 use crate::judge::{Answers, judge};
-use crate::plan::Plan;
 use crate::request::Request;
 use crate::summary::summary;
 

@@ -7,11 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use printery_config::Criticality;
+use printery_config::needs::{Blame, Edge, Plan, blame};
 use printery_events::payload::{DependencyResult, DependencyState, DependencyStatus};
 use printery_probes::Outcome;
-
-use crate::blame::{Blame, blame};
-use crate::plan::{Edge, Plan};
 
 /// What came of asking one dependency.
 #[derive(Debug, Clone, PartialEq, Eq)]

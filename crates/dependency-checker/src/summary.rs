@@ -5,11 +5,10 @@
 
 use std::time::Duration;
 
+use printery_config::needs::{Blame, Plan};
 use printery_events::payload::DependencyState;
 
-use crate::blame::Blame;
 use crate::judge::{Answer, Answers};
-use crate::plan::Plan;
 
 /// So many names or causes are written out; the rest is counted.
 const WRITTEN_OUT: usize = 5;

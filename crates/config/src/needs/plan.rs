@@ -5,11 +5,12 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use printery_config::{Criticality, Graph, NodeKind, Requires};
+use crate::graph::{Graph, NodeKind};
+use crate::service::{Criticality, Requires};
 
-/// One line of the graph: a service and what it stands on.
+/// Names one line of the graph: a service and what it stands on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Edge {
+pub struct Edge {
     /// The service that needs.
     pub service: String,
     /// The service or endpoint that is needed.
@@ -18,9 +19,9 @@ pub(crate) struct Edge {
     pub criticality: Criticality,
 }
 
-/// What one check looks at.
+/// Holds what one check looks at.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Plan {
+pub struct Plan {
     /// The services asked about that the fleet file knows, each once.
     pub services: Vec<String>,
     /// The services asked about that the fleet file does not know, each once.
@@ -35,7 +36,7 @@ impl Plan {
     /// Follows the graph from the named services: hard edges to their end, soft edges one step.
     ///
     /// An empty list of names means every service of the fleet. Cycles are followed once.
-    pub(crate) fn of(named: &[String], graph: &Graph) -> Self {
+    pub fn of(named: &[String], graph: &Graph) -> Self {
         let mut plan = Self::default();
         plan.name(named, graph);
         let asked: BTreeSet<String> = plan.services.iter().cloned().collect();
@@ -88,7 +89,7 @@ impl Plan {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use printery_config::Fleet;
+    use crate::Fleet;
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 

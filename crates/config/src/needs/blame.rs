@@ -5,15 +5,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use petgraph::algo::tarjan_scc;
+use petgraph::algo::kosaraju_scc;
 use petgraph::graph::DiGraph;
-use printery_config::Criticality;
 
-use crate::plan::Edge;
+use super::plan::Edge;
+use crate::service::Criticality;
 
-/// Causes and consequences, each sorted by name.
+/// Holds causes and consequences, each sorted by name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Blame {
+pub struct Blame {
     /// What is down although everything that it needs is up.
     pub root_causes: Vec<String>,
     /// Who cannot work because of a root cause: (service, root cause).
@@ -26,7 +26,7 @@ pub(crate) struct Blame {
 /// if nothing outside is down, its own members that are down are root causes and impair the rest.
 /// A soft edge carries no blame. A service that answers is impaired all the same when something
 /// that it cannot work without is down: it has only not noticed yet.
-pub(crate) fn blame(edges: &[Edge], down: &BTreeSet<&str>) -> Blame {
+pub fn blame(edges: &[Edge], down: &BTreeSet<&str>) -> Blame {
     let mut causes: BTreeMap<&str, &str> = BTreeMap::new();
     for group in groups(edges) {
         let outside = edges
@@ -68,7 +68,7 @@ fn groups(edges: &[Edge]) -> Vec<BTreeSet<&str>> {
             graph.update_edge(service, dependency, ());
         }
     }
-    tarjan_scc(&graph)
+    kosaraju_scc(&graph)
         .into_iter()
         .map(|group| group.iter().filter_map(|node| graph.node_weight(*node).copied()).collect())
         .collect()
@@ -81,7 +81,7 @@ mod tests {
 
     fn edges(text: &str) -> Vec<Edge> {
         let edge = |pair: &str| {
-            let (service, dependency) = pair.split_once('>').expect("an edge is written a>b");
+            let (service, dependency) = pair.split_once('>').unwrap();
             let (dependency, criticality) = match dependency.strip_suffix('?') {
                 Some(soft) => (soft, Criticality::Soft),
                 None => (dependency, Criticality::Hard),
