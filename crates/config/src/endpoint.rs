@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::address::HostPort;
 use crate::condition;
+use crate::grpc::GrpcProbe;
 use crate::node::Value;
 use crate::probe::{self, HttpParts, HttpProbe, Limits, RedisProbe, StatusSet};
 use crate::problem::Code;
@@ -32,6 +33,8 @@ pub enum EndpointSpec {
     Tcp(Box<TcpProbe>),
     /// A port whose certificate is looked at.
     Tls(Box<TlsProbe>),
+    /// A gRPC server that must say that it serves.
+    Grpc(Box<GrpcProbe>),
     /// A Redis that must answer.
     Redis(RedisProbe),
     /// An endpoint that is not configured here: it is not probed and judged by nobody.
@@ -44,7 +47,7 @@ pub enum EndpointSpec {
 }
 
 /// The kinds this version knows.
-const KINDS: [&str; 4] = ["http", "tcp", "tls", "redis"];
+const KINDS: [&str; 5] = ["http", "tcp", "tls", "grpc", "redis"];
 
 impl Endpoint {
     /// Reads one entry of `endpoints:`.
@@ -52,7 +55,7 @@ impl Endpoint {
         let skipped = condition::unless_env(&mut table);
         let given: Vec<&'static str> =
             KINDS.into_iter().filter(|kind| table.get(kind).is_some()).collect();
-        table.later(&["postgres", "mysql", "grpc", "dns", "owner", "labels"]);
+        table.later(&["postgres", "mysql", "dns", "owner", "labels"]);
         let kind = match given.as_slice() {
             [kind] => Some(*kind),
             [] | [..] => None,
@@ -65,7 +68,7 @@ impl Endpoint {
             }
             (Some(kind), None) => EndpointSpec::read(kind, &mut table, limits),
             (None, _) => {
-                if !table.has_any(&["postgres", "mysql", "grpc", "dns"]) {
+                if !table.has_any(&["postgres", "mysql", "dns"]) {
                     let listed = KINDS.map(|kind| format!("`{kind}`")).join(", ");
                     let text = format!("endpoint `{name}` must have exactly one of {listed}");
                     table.reader.report(Code::MissingKey, table.at, text);
@@ -91,6 +94,7 @@ impl EndpointSpec {
                 let probe = TlsProbe::read(table, limits);
                 address.map(|address| Self::Tls(Box::new(probe(address))))
             }
+            "grpc" => GrpcProbe::read(table, limits).map(|grpc| Self::Grpc(Box::new(grpc))),
             "redis" => {
                 let url = short_or_long(table, "redis", "url", Table::redis_url);
                 let limits = Limits::read(table, limits);

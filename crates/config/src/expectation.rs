@@ -16,7 +16,7 @@ use crate::vocabulary;
 
 /// Holds what an HTTP answer must be.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Expectation {
+pub struct HttpExpectation {
     /// Headers that must be there, and what must be found in one value of each.
     pub headers: Vec<(String, Pattern)>,
     /// Paths into the body's document, and what every value there must be.
@@ -25,7 +25,7 @@ pub struct Expectation {
     pub conditions: Vec<Condition>,
 }
 
-impl Expectation {
+impl HttpExpectation {
     /// Reads `expect: { header: …, json: … }` and `assert: […]`.
     pub(crate) fn read(table: &mut Table<'_, '_>) -> Self {
         let mut read = Self::default();

@@ -12,6 +12,7 @@ mod expectation;
 mod expression;
 mod fleet;
 mod graph;
+mod grpc;
 mod health;
 pub mod import;
 mod interpolate;
@@ -46,9 +47,10 @@ pub use dependency::{DependencyChecker, ProbeConcurrency};
 pub use egress::EgressRules;
 pub use endpoint::{Endpoint, EndpointSpec};
 pub use engine::{Encoding, Engine, MOST_PARTITIONS, key_prefix};
-pub use expectation::Expectation;
+pub use expectation::HttpExpectation;
 pub use fleet::Fleet;
 pub use graph::{Graph, Group, NodeKind};
+pub use grpc::{GrpcProbe, GrpcTransport};
 pub use health::{
     Baseline, Compare, HealthMonitor, Monitor, OnNoData, RateThresholds, RollbackMode, StopEarly,
     VerdictRules,

@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 
 use crate::address::{HostPort, RedisUrl, TargetUrl};
-use crate::expectation::Expectation;
+use crate::expectation::HttpExpectation;
 use crate::node::{Node, Value};
 use crate::problem::Code;
 use crate::scalar;
@@ -134,7 +134,7 @@ pub struct HttpProbe {
     /// A text the body must contain (within the first 64 KiB).
     pub contains: Option<String>,
     /// Headers, values and conditions that the answer must meet.
-    pub expect: Expectation,
+    pub expect: HttpExpectation,
     /// A PEM file of authorities that are believed instead of those of this machine.
     pub ca: Option<PathBuf>,
     /// Request headers, in the file's order; values are never shown.
@@ -262,7 +262,7 @@ pub(crate) struct HttpParts {
     warn_status: StatusSet,
     latency: Option<LatencyThresholds>,
     contains: Option<String>,
-    expect: Expectation,
+    expect: HttpExpectation,
     ca: Option<PathBuf>,
     headers: Vec<(String, Secret)>,
     bearer: Option<Secret>,
@@ -278,7 +278,7 @@ impl HttpParts {
             warn_status: StatusSet::none(),
             latency: None,
             contains: None,
-            expect: Expectation::default(),
+            expect: HttpExpectation::default(),
             ca: None,
             headers: Vec::new(),
             bearer: None,
@@ -333,7 +333,7 @@ impl HttpParts {
             self.latency = Some(latency);
         }
         self.contains = table.text("contains");
-        self.expect = Expectation::read(table);
+        self.expect = HttpExpectation::read(table);
         self.ca = table.text("ca").map(PathBuf::from);
         table.later(&["ip", "insecure", "follow", "retry_on"]);
     }

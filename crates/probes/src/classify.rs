@@ -80,7 +80,10 @@ pub(crate) fn hyper_error(error: &hyper::Error) -> Error {
     let io = causes(error).filter_map(|cause| cause.downcast_ref::<io::Error>()).last();
     match io {
         Some(io) => io_error(io, ""),
-        None => connection("", ReasonCode::ConnectionClosed, "broke the connection off"),
+        None => {
+            let observed = "answered something that is not the HTTP that was spoken";
+            Error::new(Class::Permanent, ReasonCode::Protocol, "", observed)
+        }
     }
 }
 

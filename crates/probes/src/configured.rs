@@ -3,11 +3,12 @@
 //! Every worker that asks builds its probes here, once at start. It decides nothing, since the fleet file has applied
 //! every default, and it asks nothing.
 
-use printery_config::{self as config, LatencyThresholds};
+use printery_config::{self as config, GrpcTransport, LatencyThresholds};
 use reqwest::Method;
 use reqwest::header::HeaderName;
 
 use crate::error::Error;
+use crate::grpc::GrpcProbe;
 use crate::http::{HttpProbe, StatusRange};
 use crate::limits::Limits;
 use crate::outcome::{Class, ReasonCode};
@@ -114,6 +115,37 @@ impl TlsProbe {
             certificate: said.certificate,
             conditions: said.conditions.clone(),
             ..Self::new(host, said.address.port)
+        };
+        Ok(match said.latency {
+            Some(latency) => probe.slow_from(latency),
+            None => probe,
+        })
+    }
+
+    /// Returns the same probe, whose right answers are judged by these thresholds.
+    #[must_use]
+    pub fn slow_from(self, latency: LatencyThresholds) -> Self {
+        let LatencyThresholds { degraded, unhealthy } = latency;
+        Self { warn_after: Some(degraded), fail_after: Some(unhealthy), ..self }
+    }
+}
+
+impl GrpcProbe {
+    /// Makes the probe of a gRPC server that must say that it serves.
+    ///
+    /// # Errors
+    /// The authorities cannot be read.
+    pub fn configured(said: &config::GrpcProbe) -> Result<Self, Error> {
+        let trust = match &said.transport {
+            GrpcTransport::Plain => None,
+            GrpcTransport::Tls { ca: None } => Some(Trust::machine()?),
+            GrpcTransport::Tls { ca: Some(file) } => Some(Trust::of_file(file)?),
+        };
+        let probe = Self {
+            service: said.service.clone(),
+            trust,
+            conditions: said.conditions.clone(),
+            ..Self::new(said.address.host.as_str(), said.address.port)
         };
         Ok(match said.latency {
             Some(latency) => probe.slow_from(latency),

@@ -9,6 +9,7 @@ use printery_config::{self as config, Endpoint, EndpointSpec, Fleet, LatencyThre
 
 use crate::egress::Egress;
 use crate::error::Error;
+use crate::grpc::GrpcProbe;
 use crate::http::HttpProbe;
 use crate::limits::Limits;
 use crate::redis::RedisProbe;
@@ -40,6 +41,8 @@ pub enum Probe {
     Tcp(Box<TcpProbe>),
     /// By a handshake.
     Tls(Box<TlsProbe>),
+    /// By a call of its health service.
+    Grpc(Box<GrpcProbe>),
     /// By a `PING`.
     Redis(Box<RedisProbe>),
     /// Not at all; why, as a clause.
@@ -57,6 +60,7 @@ impl Target {
             Probe::Http(probe) => probe.run(egress, &limits).await,
             Probe::Tcp(probe) => probe.run(egress, &limits).await,
             Probe::Tls(probe) => probe.run(egress, &limits).await,
+            Probe::Grpc(probe) => probe.run(egress, &limits).await,
             Probe::Redis(probe) => probe.run(egress, &limits).await,
             Probe::Nothing(why) => Report::skipped("", why),
         }
@@ -86,6 +90,7 @@ fn of_endpoint(endpoint: &Endpoint, latency: LatencyThresholds) -> Target {
             let probe = probe.map(|probe| Probe::Tls(Box::new(probe)));
             made(name, shown, tls.address.host.clone(), tls.limits, probe)
         }
+        EndpointSpec::Grpc(grpc) => of_grpc(name, grpc, latency),
         EndpointSpec::Redis(redis) => of_redis(name, redis, latency),
         EndpointSpec::Skipped { of: _, reason } => nothing(name, reason.clone()),
     }
@@ -96,6 +101,10 @@ fn of_service(service: &Service, latency: LatencyThresholds, limits: config::Lim
     let name = service.name.as_str();
     if let Some(http) = &service.health {
         return of_http(name, http, latency);
+    }
+    if let Some(address) = &service.grpc {
+        let plain = config::GrpcProbe::plain(address.clone(), limits);
+        return of_grpc(name, &plain, latency);
     }
     if let Some(address) = &service.tcp {
         let probe = TcpProbe::new(address.host.as_str(), address.port).slow_from(latency);
@@ -118,6 +127,13 @@ fn of_tcp(name: &str, tcp: &config::TcpProbe, latency: LatencyThresholds) -> Tar
     let probe = TcpProbe::configured(tcp).map(|probe| probe.slow_from(slow));
     let (shown, host) = (format!("tcp://{}", tcp.address), tcp.address.host.clone());
     made(name, shown, host, tcp.limits, probe.map(|probe| Probe::Tcp(Box::new(probe))))
+}
+
+fn of_grpc(name: &str, grpc: &config::GrpcProbe, latency: LatencyThresholds) -> Target {
+    let slow = grpc.latency.unwrap_or(latency);
+    let probe = GrpcProbe::configured(grpc).map(|probe| probe.slow_from(slow));
+    let (shown, host) = (format!("grpc://{}", grpc.address), grpc.address.host.clone());
+    made(name, shown, host, grpc.limits, probe.map(|probe| Probe::Grpc(Box::new(probe))))
 }
 
 fn of_redis(name: &str, redis: &config::RedisProbe, latency: LatencyThresholds) -> Target {

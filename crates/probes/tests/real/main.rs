@@ -5,6 +5,7 @@
     reason = "a set-up that fails is a failed test"
 )]
 
+mod grpc;
 mod http_content;
 mod https;
 mod support;
