@@ -10,6 +10,7 @@ use std::path::Path;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use crate::case::Case;
 use crate::check::Check;
 use crate::dependency::DependencyChecker;
 use crate::egress::EgressRules;
@@ -72,6 +73,9 @@ pub struct Fleet {
     /// Who needs whom.
     #[serde(skip)]
     pub graph: Graph,
+    /// The file's own tests.
+    #[serde(skip)]
+    pub tests: Vec<Case>,
     /// What somebody should look at.
     #[serde(skip)]
     pub warnings: Vec<Problem>,

@@ -2,6 +2,7 @@
 
 mod address;
 mod bus;
+mod case;
 mod check;
 mod condition;
 mod dependency;
@@ -39,6 +40,7 @@ mod yaml;
 
 pub use address::{HostPort, RedisUrl, SecretUrl, TargetUrl};
 pub use bus::{BusDurability, RedisTls};
+pub use case::{Case, Ending, Expected};
 pub use check::{
     Check, CheckSpec, Enforce, EnvCheck, EnvRule, EnvSource, ImageCheck, ImageRequirements,
     RegistryLogin, Requirement as EnvRequirement,

@@ -148,6 +148,24 @@ impl<'a> Reader<'a> {
         self.used.borrow_mut().push((to, name.to_owned(), at));
     }
 
+    /// Reports a name that is not defined by now; unlike [`refer`](Self::refer), it is no use of the name.
+    pub(crate) fn must_know(&self, kind: Refers, name: &str, at: Position) {
+        if self.defined(kind, name).is_none() {
+            self.unknown(kind, name, at);
+        }
+    }
+
+    fn unknown(&self, kind: Refers, name: &str, at: Position) {
+        let (what, place) = kind.words();
+        let defined = self.defined.borrow();
+        let of_kind = defined.keys().filter(|(other, _)| *other == kind);
+        let hint = match nearest(name, of_kind.map(|(_, name)| name.as_str())) {
+            Some(near) => format!("not {place}; did you mean `{near}`?"),
+            None => format!("not {place}"),
+        };
+        self.hint(Code::UnknownName, at, format!("unknown {what} `{name}`"), hint);
+    }
+
     /// Reports names that are used and not defined, and those that are defined and never used.
     pub(crate) fn resolve(&self) {
         let defined = self.defined.borrow().clone();
@@ -156,13 +174,7 @@ impl<'a> Reader<'a> {
             if defined.contains_key(&(*kind, name.clone())) || self.enough(Severity::Error) {
                 continue;
             }
-            let (what, place) = kind.words();
-            let of_kind = defined.keys().filter(|(other, _)| other == kind);
-            let hint = match nearest(name, of_kind.map(|(_, name)| name.as_str())) {
-                Some(near) => format!("not {place}; did you mean `{near}`?"),
-                None => format!("not {place}"),
-            };
-            self.hint(Code::UnknownName, *at, format!("unknown {what} `{name}`"), hint);
+            self.unknown(*kind, name, *at);
         }
         let used: BTreeSet<_> = used.iter().map(|(kind, name, _)| (*kind, name)).collect();
         for ((kind, name), at) in &defined {

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::case::Case;
 use crate::check::Check;
 use crate::dependency::DependencyChecker;
 use crate::egress::EgressRules;
@@ -28,8 +29,8 @@ use crate::validator::Validator;
 const STAGES: [&str; 3] = ["vercel", "railway", "folio"];
 
 /// Sections that only later versions understand.
-const LATER: [&str; 8] =
-    ["store", "telemetry", "windows", "profiles", "tests", "inhibit", "silences_api", "templates"];
+const LATER: [&str; 7] =
+    ["store", "telemetry", "windows", "profiles", "inhibit", "silences_api", "templates"];
 
 /// Reads `vars`, which may refer to the environment and to files.
 pub(crate) fn vars(reader: &Reader<'_>, root: &Node) -> BTreeMap<String, String> {
@@ -61,7 +62,7 @@ pub(crate) fn fleet(reader: &Reader<'_>, root: &Node) -> Fleet {
     let validator = Validator::read(&mut top);
     let notifier = Notifier::read(&mut top);
     let (receivers, routes) = notifications(&mut top);
-    let fleet = Fleet {
+    let mut fleet = Fleet {
         name: top.text("fleet").unwrap_or_else(|| "default".to_owned()),
         engine: Engine::read(&mut top),
         listen: listen(&mut top),
@@ -77,9 +78,11 @@ pub(crate) fn fleet(reader: &Reader<'_>, root: &Node) -> Fleet {
         notifier,
         receivers,
         routes,
+        tests: Vec::new(),
         warnings: Vec::new(),
         source: String::new(),
     };
+    fleet.tests = Case::read_all(&mut top);
     top.later(&LATER);
     top.close();
     reader.resolve();

@@ -3,19 +3,15 @@
 //! Owns key handling: what was asked for is known, what is left over is reported with the nearest
 //! known key. Every section opens one and closes it. Never silently ignores a key.
 
+mod values;
+
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use url::Url;
-
-use crate::address::{RedisUrl, TargetUrl};
-use crate::engine::MOST_PARTITIONS;
 use crate::node::{Key, Node, Value};
 use crate::problem::{Code, Position};
 use crate::reader::Reader;
 use crate::scalar;
 use crate::schema::Told;
-use crate::secret::Secret;
 use crate::suggest::nearest;
 
 /// A map of the file and which of its keys have been asked for.
@@ -27,6 +23,8 @@ pub(crate) struct Table<'r, 'a> {
     path: String,
     entries: &'r [(Key, Node)],
     known: Vec<&'static str>,
+    /// The beginning of keys that are known whatever follows.
+    known_prefix: Option<&'static str>,
 }
 
 impl<'r, 'a> Table<'r, 'a> {
@@ -42,7 +40,14 @@ impl<'r, 'a> Table<'r, 'a> {
                 &[]
             }
         };
-        let table = Self { reader, at: node.at, path: path.to_owned(), entries, known: Vec::new() };
+        let table = Self {
+            reader,
+            at: node.at,
+            path: path.to_owned(),
+            entries,
+            known: Vec::new(),
+            known_prefix: None,
+        };
         table.report_duplicates();
         table
     }
@@ -55,7 +60,14 @@ impl<'r, 'a> Table<'r, 'a> {
                 &[]
             }
         };
-        Self { reader, at: root.at, path: String::new(), entries, known: Vec::new() }
+        Self {
+            reader,
+            at: root.at,
+            path: String::new(),
+            entries,
+            known: Vec::new(),
+            known_prefix: None,
+        }
     }
 
     fn report_duplicates(&self) {
@@ -127,6 +139,34 @@ impl<'r, 'a> Table<'r, 'a> {
         named
     }
 
+    /// Lists the keys that begin so, without the prefix, each with one of a few words.
+    pub(crate) fn prefixed<T: Copy>(
+        &mut self,
+        prefix: &'static str,
+        words: &[(&str, T)],
+    ) -> Vec<(&'r str, Position, T)> {
+        self.known_prefix = Some(prefix);
+        let listed = || words.iter().map(|(word, _)| (*word).to_owned()).collect::<Vec<_>>();
+        self.reader.tell(self.at, || Told::Prefixed(prefix, listed()));
+        let mut found = Vec::new();
+        for (key, node) in self.entries {
+            let Some(rest) = key.name.strip_prefix(prefix) else { continue };
+            let what = self.name(&key.name);
+            if node.value == Value::Null {
+                continue;
+            }
+            let Some(scalar) = self.reader.text(node, &what) else { continue };
+            match words.iter().find(|(word, _)| *word == scalar.text) {
+                Some((_, value)) => found.push((rest, key.at, *value)),
+                None => {
+                    let text = format!("{what} must be one of {}", listed().join(", "));
+                    self.reader.report(Code::BadValue, node.at, text);
+                }
+            }
+        }
+        found
+    }
+
     /// Lists the entries of a map whose keys are the environment's names.
     pub(crate) fn entries(&self) -> impl Iterator<Item = (&'r str, &'r Node)> + use<'r> {
         self.reader.tell(self.at, || Told::Names);
@@ -166,7 +206,8 @@ impl<'r, 'a> Table<'r, 'a> {
     /// Reports the keys nobody asked for.
     pub(crate) fn close(self) {
         for (key, _) in self.entries {
-            if self.known.contains(&key.name.as_str()) {
+            let prefixed = self.known_prefix.is_some_and(|prefix| key.name.starts_with(prefix));
+            if prefixed || self.known.contains(&key.name.as_str()) {
                 continue;
             }
             let text = format!("unknown key {}", self.name(&key.name));
@@ -178,192 +219,5 @@ impl<'r, 'a> Table<'r, 'a> {
                 None => self.reader.report(Code::UnknownKey, key.at, text),
             }
         }
-    }
-
-    /// Reads a value by a rule over its interpolated text.
-    pub(crate) fn parse<T>(
-        &mut self,
-        key: &'static str,
-        rule: impl Fn(&str) -> Result<T, String>,
-    ) -> Option<T> {
-        let what = self.name(key);
-        let node = self.get(key)?;
-        let scalar = self.reader.text(node, &what)?;
-        scalar::checked(self.reader, node, &what, &scalar, rule)
-    }
-
-    /// Reads a text that is not empty.
-    pub(crate) fn text(&mut self, key: &'static str) -> Option<String> {
-        self.parse(key, scalar::filled)
-    }
-
-    /// Reads a duration, which has a unit.
-    pub(crate) fn duration(&mut self, key: &'static str) -> Option<Duration> {
-        let what = self.name(key);
-        self.reader.tell(self.at, || Told::Duration(key));
-        let node = self.get(key)?;
-        if matches!(node.value, Value::Number(_)) {
-            let text = format!("{what} has no unit");
-            self.reader.hint(Code::BadValue, node.at, text, "write it as `10s`, `500ms` or `2m`");
-            return None;
-        }
-        self.parse(key, scalar::duration)
-    }
-
-    /// Reads a duration that is not zero.
-    pub(crate) fn span(&mut self, key: &'static str) -> Option<Duration> {
-        let what = self.name(key);
-        let duration = self.duration(key)?;
-        if duration.is_zero() {
-            let at = self.get(key).map_or(self.at, |node| node.at);
-            self.reader.report(Code::BadValue, at, format!("{what} must be longer than 0s"));
-            return None;
-        }
-        Some(duration)
-    }
-
-    /// Reads a whole number of at least `least`.
-    pub(crate) fn count(&mut self, key: &'static str, least: u64) -> Option<u64> {
-        let what = self.name(key);
-        self.reader.tell(self.at, || Told::Least(key, least));
-        let node = self.get(key)?;
-        let text = self.reader.plain(node, &what, "a whole number")?;
-        match text.trim().parse::<u64>() {
-            Ok(count) if count >= least => Some(count),
-            Ok(_) => {
-                let text = format!("{what} must be at least {least}");
-                self.reader.report(Code::BadValue, node.at, text);
-                None
-            }
-            Err(_) => {
-                let text = format!("{what} must be a whole number");
-                self.reader.report(Code::BadValue, node.at, text);
-                None
-            }
-        }
-    }
-
-    /// Reads a number of things that run at once or are tried: 1 to 1,000,000.
-    pub(crate) fn small(&mut self, key: &'static str) -> Option<u32> {
-        let what = self.name(key);
-        let count = self.count(key, 1)?;
-        let small = u32::try_from(count).ok().filter(|count| *count <= 1_000_000);
-        if small.is_none() {
-            let at = self.get(key).map_or(self.at, |node| node.at);
-            self.reader.report(Code::BadValue, at, format!("{what} must be at most 1000000"));
-        }
-        small
-    }
-
-    /// Reads how many partitions a fleet has: 1 to [`MOST_PARTITIONS`].
-    pub(crate) fn partitions(&mut self, key: &'static str) -> Option<u16> {
-        let what = self.name(key);
-        let count = self.count(key, 1)?;
-        let few = u16::try_from(count).ok().filter(|count| *count <= MOST_PARTITIONS);
-        if few.is_none() {
-            let at = self.get(key).map_or(self.at, |node| node.at);
-            let text = format!("{what} must be at most {MOST_PARTITIONS}");
-            self.reader.report(Code::BadValue, at, text);
-        }
-        few
-    }
-
-    /// Reads `true` or `false`.
-    pub(crate) fn flag(&mut self, key: &'static str) -> Option<bool> {
-        let what = self.name(key);
-        let node = self.get(key)?;
-        let text = self.reader.plain(node, &what, "`true` or `false`")?;
-        match text.as_str() {
-            "true" => Some(true),
-            "false" => Some(false),
-            _ => {
-                let text = format!("{what} must be `true` or `false`");
-                self.reader.report(Code::BadValue, node.at, text);
-                None
-            }
-        }
-    }
-
-    /// Reads one of a few words.
-    pub(crate) fn word<T: Copy>(&mut self, key: &'static str, words: &[(&str, T)]) -> Option<T> {
-        self.one_of(key, words.iter().map(|(word, _)| *word));
-        self.parse(key, |text| {
-            let known = words.iter().find(|(word, _)| word.eq_ignore_ascii_case(text));
-            known.map(|(_, value)| *value).ok_or_else(|| {
-                let listed: Vec<String> =
-                    words.iter().map(|(word, _)| format!("`{word}`")).collect();
-                format!("must be one of {}", listed.join(", "))
-            })
-        })
-    }
-
-    /// Says which words a key may have, where the caller compares them itself.
-    pub(crate) fn one_of<'w>(&self, key: &'static str, words: impl Iterator<Item = &'w str>) {
-        self.reader.tell(self.at, || Told::Words(key, words.map(str::to_owned).collect()));
-    }
-
-    /// Reads a list of texts; one text is a list of one.
-    pub(crate) fn texts(&mut self, key: &'static str) -> Option<Vec<(String, Position)>> {
-        let what = self.name(key);
-        let node = self.get(key)?;
-        let items = match &node.value {
-            Value::List(items) => items.as_slice(),
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Text(_) | Value::Table(_) => {
-                std::slice::from_ref(node)
-            }
-        };
-        let read = |item: &Node| {
-            let scalar = self.reader.text(item, &what)?;
-            let text = scalar::checked(self.reader, item, &what, &scalar, scalar::filled)?;
-            Some((text, item.at))
-        };
-        Some(items.iter().filter_map(read).collect())
-    }
-
-    /// Reads the URL of something that is probed or used; a password in clear text is a warning.
-    pub(crate) fn url(&mut self, key: &'static str, schemes: &[&str]) -> Option<TargetUrl> {
-        let what = self.name(key);
-        let node = self.get(key)?;
-        scalar::target_url(self.reader, node, &what, schemes)
-    }
-
-    /// Reads the address of a Redis.
-    pub(crate) fn redis_url(&mut self, key: &'static str) -> Option<RedisUrl> {
-        let what = self.name(key);
-        let node = self.get(key)?;
-        scalar::redis_url(self.reader, node, &what)
-    }
-
-    /// Reads a URL that is itself a secret.
-    pub(crate) fn secret_url(&mut self, key: &'static str) -> Option<Url> {
-        let secret = self.secret(key)?;
-        self.hidden_url(key, &secret)
-    }
-
-    /// Reads a URL that is not shown, though it is no secret by itself.
-    pub(crate) fn private_url(&mut self, key: &'static str) -> Option<Url> {
-        let what = self.name(key);
-        let node = self.get(key)?;
-        let url = scalar::private(self.reader, node, &what)?;
-        self.hidden_url(key, &url)
-    }
-
-    fn hidden_url(&mut self, key: &'static str, text: &Secret) -> Option<Url> {
-        let what = self.name(key);
-        let at = self.get(key).map_or(self.at, |node| node.at);
-        match scalar::url(text.expose(), &["https", "http"]) {
-            Ok(url) => Some(url),
-            Err(why) => {
-                self.reader.report(Code::BadValue, at, format!("{what} {why}"));
-                None
-            }
-        }
-    }
-
-    /// Reads a secret; one that stands in the file in clear text is a warning.
-    pub(crate) fn secret(&mut self, key: &'static str) -> Option<Secret> {
-        let what = self.name(key);
-        let node = self.get(key)?;
-        scalar::secret(self.reader, node, &what)
     }
 }

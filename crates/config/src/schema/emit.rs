@@ -24,6 +24,9 @@ pub(super) fn object(fields: &Fields) -> Value {
 
 fn parts(fields: &Fields) -> Map<String, Value> {
     let mut schema = Map::new();
+    if fields.open {
+        return schema;
+    }
     let mut properties: Map<String, Value> =
         fields.keys.iter().map(|(key, one)| ((*key).to_owned(), shape(one))).collect();
     // Keys of variants are described where their condition holds; here they only must not be unknown.
@@ -33,6 +36,16 @@ fn parts(fields: &Fields) -> Map<String, Value> {
     schema.insert("properties".to_owned(), Value::Object(properties));
     let others = fields.names.as_ref().map_or(json!(false), |names| shape(names));
     schema.insert("additionalProperties".to_owned(), others);
+    if !fields.prefixed.is_empty() {
+        // No prefix has a letter that means something else in a pattern, but for the dot.
+        let pattern = |prefix: &str| format!("^{}", prefix.replace('.', r"\."));
+        let words = fields.prefixed.iter().map(|(prefix, words)| {
+            let words: Vec<Value> =
+                words.iter().map(|word| json!(word)).chain([Value::Null]).collect();
+            (pattern(prefix), json!({ "enum": words }))
+        });
+        schema.insert("patternProperties".to_owned(), Value::Object(words.collect()));
+    }
     if !fields.required.is_empty() {
         schema.insert("required".to_owned(), json!(fields.required));
     }

@@ -40,7 +40,11 @@ pub(super) struct Fields {
     pub(super) required: BTreeSet<&'static str>,
     /// What stands under names that the user chose.
     pub(super) names: Option<Box<Shape>>,
+    /// What stands under names that begin so: one of these words.
+    pub(super) prefixed: BTreeMap<&'static str, Vec<String>>,
     pub(super) variants: Vec<Variant>,
+    /// Whether anything may stand here.
+    pub(super) open: bool,
 }
 
 /// Keys that a map may have only when it has another one.
@@ -58,6 +62,8 @@ struct Asked {
     keys: BTreeSet<&'static str>,
     required: BTreeSet<&'static str>,
     names: bool,
+    open: bool,
+    prefixed: BTreeMap<&'static str, Vec<String>>,
     words: BTreeMap<&'static str, Vec<String>>,
     durations: BTreeSet<&'static str>,
     least: BTreeMap<&'static str, u64>,
@@ -79,6 +85,10 @@ impl Asked {
                     later.insert(*key);
                 }
                 Told::Names => asked.names = true,
+                Told::Anything => asked.open = true,
+                Told::Prefixed(prefix, words) => {
+                    asked.prefixed.insert(prefix, words.clone());
+                }
                 Told::Words(key, words) => {
                     asked.words.insert(key, words.clone());
                 }
@@ -109,7 +119,12 @@ fn fields(file: &Trial, path: &[Step]) -> Fields {
 /// Finds what the keys mean that are asked for now and were not before.
 fn grown(file: &Trial, path: &[Step], asked: &Asked, before: &BTreeSet<&'static str>) -> Fields {
     let known: BTreeSet<&'static str> = asked.keys.union(before).copied().collect();
-    let mut found = Fields { required: asked.required.clone(), ..Fields::default() };
+    let mut found = Fields {
+        required: asked.required.clone(),
+        prefixed: asked.prefixed.clone(),
+        open: asked.open,
+        ..Fields::default()
+    };
     if asked.names {
         let name = below(path, Step::Key("x".to_owned()));
         found.names = Some(Box::new(shape(file, &name, &[]).0));

@@ -19,6 +19,10 @@ pub(crate) enum Told {
     Names,
     /// A key whose value is one of these.
     Words(&'static str, Vec<String>),
+    /// Any key, with any value.
+    Anything,
+    /// Keys that begin so, whose values are one of these.
+    Prefixed(&'static str, Vec<String>),
     /// A key whose value is a duration.
     Duration(&'static str),
     /// A key whose value is a number of at least so much.
