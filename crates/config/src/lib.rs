@@ -45,7 +45,7 @@ pub use check::{
     Check, CheckSpec, Enforce, EnvCheck, EnvRule, EnvSource, ImageCheck, ImageRequirements,
     RegistryLogin, Requirement as EnvRequirement,
 };
-pub use dependency::{DependencyChecker, ProbeConcurrency};
+pub use dependency::{AnswerAge, Background, DependencyChecker, ProbeConcurrency};
 pub use egress::EgressRules;
 pub use endpoint::{Endpoint, EndpointSpec};
 pub use engine::{Encoding, Engine, MOST_PARTITIONS, key_prefix};

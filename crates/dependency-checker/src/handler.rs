@@ -3,6 +3,7 @@
 //! Owns the order of things: what is asked for, the plan, the answers, the judgement. The harness
 //! calls it once per attempt; it never keeps anything from one event to the next.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use printery_config::needs::Plan;
@@ -11,12 +12,15 @@ use printery_events::payload::{DependencyCheckCompleted, Impaired};
 use printery_events::{Event, Payload};
 use printery_harness::{Context, Effects, Handler, Outcome};
 use printery_probes::Error;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::asker::Asker;
+use crate::blast_radius::BlastRadius;
 use crate::judge::{Answers, judge};
 use crate::request::Request;
 use crate::summary::summary;
+use crate::watcher::watch;
 
 /// What is left of an attempt for judging and committing once the asking ends. Probe deadlines nest
 /// inside the attempt's by this much.
@@ -26,7 +30,9 @@ const RESERVE: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub(crate) struct DependencyChecker {
     graph: Graph,
-    asker: Asker,
+    asker: Arc<Asker>,
+    /// What asks without an event; ends with the worker.
+    _background: JoinSet<()>,
 }
 
 impl DependencyChecker {
@@ -35,7 +41,10 @@ impl DependencyChecker {
     /// # Errors
     /// The egress rules cannot be read.
     pub(crate) fn try_new(fleet: &Fleet) -> Result<Self, Error> {
-        Ok(Self { graph: fleet.graph.clone(), asker: Asker::try_new(fleet)? })
+        let asker = Arc::new(Asker::try_new(fleet)?);
+        let background = fleet.dependency_checker.background;
+        let background = background.map(|how| watch(&asker, how)).unwrap_or_default();
+        Ok(Self { graph: fleet.graph.clone(), asker, _background: background })
     }
 
     /// Names the services in the result: those of the event, or those that were looked at instead.
@@ -59,9 +68,10 @@ impl Handler for DependencyChecker {
         let began = Instant::now();
         let plan = Plan::of(&request.services, &self.graph);
         let until = context.deadline.checked_sub(RESERVE).unwrap_or(began);
-        let answers = self.asker.ask_all(&plan.targets, until).await;
         let services = Self::services(&request, &plan);
-        let completed = completed(request, services, &plan, &answers, began.elapsed());
+        let answers = self.asker.ask_all(&plan.targets, &services, until).await;
+        let took = began.elapsed();
+        let completed = completed(request, services, &self.graph, &plan, (&answers, took));
         Ok(Effects::publish(Payload::DependencyCheckCompleted(completed)))
     }
 }
@@ -69,12 +79,13 @@ impl Handler for DependencyChecker {
 fn completed(
     request: Request,
     services: Vec<String>,
+    graph: &Graph,
     plan: &Plan,
-    answers: &Answers,
-    took: Duration,
+    (answers, took): (&Answers, Duration),
 ) -> DependencyCheckCompleted {
     let judgement = judge(plan, answers);
-    let summary = summary(plan, answers, &judgement.blame);
+    let radius = BlastRadius::of(graph, plan, &judgement.blame);
+    let summary = summary(plan, answers, &judgement.blame, &radius);
     let Request { deployment_id, phase, stage, services: _, environment, version } = request;
     let impaired = judgement.blame.impaired.into_iter();
     DependencyCheckCompleted {
@@ -93,5 +104,7 @@ fn completed(
     }
 }
 
+#[cfg(test)]
+mod sharing_tests;
 #[cfg(test)]
 mod tests;

@@ -5,10 +5,13 @@
 //! `printery-workers --worker=dependency-checker`. It never deploys, restarts or repairs anything.
 
 mod asker;
+mod blast_radius;
 mod handler;
 mod judge;
 mod request;
+mod standing;
 mod summary;
+mod watcher;
 
 use std::process::ExitCode;
 

@@ -8,17 +8,27 @@ use std::time::Duration;
 use printery_config::needs::{Blame, Plan};
 use printery_events::payload::DependencyState;
 
+use crate::blast_radius::BlastRadius;
 use crate::judge::{Answer, Answers};
 
 /// So many names or causes are written out; the rest is counted.
 const WRITTEN_OUT: usize = 5;
 
 /// Says what a check found, in one sentence.
-pub(crate) fn summary(plan: &Plan, answers: &Answers, blame: &Blame) -> String {
+pub(crate) fn summary(
+    plan: &Plan,
+    answers: &Answers,
+    blame: &Blame,
+    radius: &BlastRadius,
+) -> String {
     let mut parts = vec![found(plan, answers)];
     if !blame.impaired.is_empty() {
         let impaired = blame.impaired.iter().map(|(name, by)| format!("{name} (by {by})"));
         parts.push(format!("impaired: {}", listed(impaired)));
+    }
+    for (cause, others) in radius.iter() {
+        let others = others.iter().cloned();
+        parts.push(format!("{cause} also carries {}", listed(others)));
     }
     let skipped = answers.iter().filter_map(|(name, answer)| match answer {
         Answer::Skipped(why) => Some(format!("{name} ({why})")),
@@ -131,7 +141,10 @@ mod tests {
             let plan = plan(services, edges);
             let answers = answers(&plan, states);
             let judgement = judge(&plan, &answers);
-            assert_eq!(summary(&plan, &answers, &judgement.blame), expected);
+            assert_eq!(
+                summary(&plan, &answers, &judgement.blame, &BlastRadius::default()),
+                expected
+            );
         }
     }
 
@@ -139,7 +152,7 @@ mod tests {
     fn unknown_services_are_named() {
         let plan = Plan { unknown: vec!["ghost".to_owned()], ..plan("api", "api>db") };
         let answers = answers(&plan, "");
-        let sentence = summary(&plan, &answers, &Blame::default());
+        let sentence = summary(&plan, &answers, &Blame::default(), &BlastRadius::default());
         assert_eq!(sentence, "the 1 dependency is healthy; not in the fleet file: ghost");
     }
 
@@ -149,7 +162,7 @@ mod tests {
         let plan = plan("api", &edges.join(" "));
         let states: Vec<String> = (1..=8).map(|n| format!("d{n}:slow")).collect();
         let answers = answers(&plan, &states.join(" "));
-        let sentence = summary(&plan, &answers, &Blame::default());
+        let sentence = summary(&plan, &answers, &Blame::default(), &BlastRadius::default());
         assert!(sentence.starts_with("8 of 8 dependencies degraded: d1 (1.42 s), "), "{sentence}");
         assert!(sentence.ends_with(" and 3 more"), "{sentence}");
     }

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::DependencyChecker;
 
-fn checker(services_and_endpoints: &str) -> DependencyChecker {
+pub(super) fn checker(services_and_endpoints: &str) -> DependencyChecker {
     let text = format!(
         "version: 1\nfleet: test\negress: {{ allow_loopback: true }}\n\
          defaults: {{ probe: {{ timeout: 2s, connect_timeout: 1s, attempts: 1 }} }}\n\
@@ -29,7 +29,7 @@ fn checker(services_and_endpoints: &str) -> DependencyChecker {
 fn context() -> Context {
     Context {
         attempt: 1,
-        deadline: Instant::now() + Duration::from_secs(30),
+        deadline: Instant::now() + Duration::from_secs(300),
         cancelled: CancellationToken::new(),
         started_ms: 1_700_000_000_000,
         instance: "dependency-checker-test".to_owned(),
@@ -41,7 +41,7 @@ fn event(payload: Payload) -> Event {
     Event::new("e-1", "/test", payload, jiff::Timestamp::UNIX_EPOCH)
 }
 
-fn validated(services: &[&str], result: VerdictResult) -> Event {
+pub(super) fn validated(services: &[&str], result: VerdictResult) -> Event {
     event(Payload::ValidationCompleted(ValidationCompleted {
         deployment_id: "d-1".to_owned(),
         version: "1.2.0".to_owned(),
@@ -70,7 +70,7 @@ fn stage(status: StageStatus, services: &[&str]) -> Event {
     }))
 }
 
-async fn check(checker: &DependencyChecker, event: &Event) -> DependencyCheckCompleted {
+pub(super) async fn check(checker: &DependencyChecker, event: &Event) -> DependencyCheckCompleted {
     let effects = checker.handle(event, &context()).await.expect("a failed check is a result");
     let payloads: Vec<&Payload> = effects.payloads().collect();
     match payloads.as_slice() {
