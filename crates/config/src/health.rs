@@ -3,6 +3,7 @@
 //! Owns the `health_monitor:` section and the per-service `health:` block merged into it; the files
 //! of the folder own its parts. The health-monitor reads one [`Monitor`] per service. Never samples.
 
+mod rollback;
 mod verdict;
 mod window;
 
@@ -11,13 +12,13 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::node::Value;
 use crate::probe::LatencyThresholds;
 use crate::problem::Code;
 use crate::scalar;
 use crate::shown;
 use crate::table::Table;
 
+pub use self::rollback::{FREEZE, Obstacle, PerPeriod, RollbackMode, RollbackRules, Trigger};
 pub use self::verdict::{OnNoData, RateThresholds, StopEarly, VerdictRules};
 pub use self::window::{Baseline, Compare};
 
@@ -75,8 +76,8 @@ pub struct Monitor {
     pub on_no_data: OnNoData,
     /// The window before the deployment that later ones are compared with.
     pub baseline: Baseline,
-    /// What an unhealthy verdict asks for.
-    pub rollback: RollbackMode,
+    /// What a bad verdict asks for.
+    pub rollback: RollbackRules,
     /// The window as the file says it, until every override of `interval` is known.
     #[serde(skip)]
     pub(crate) window: Span,
@@ -105,7 +106,7 @@ impl Default for Monitor {
             verdict: VerdictRules::default(),
             on_no_data: OnNoData::default(),
             baseline: Baseline::default(),
-            rollback: RollbackMode::default(),
+            rollback: RollbackRules::default(),
             window: Span::Time(Duration::from_secs(10 * 60)),
             baseline_window: Span::Time(Duration::from_secs(2 * 60)),
         }
@@ -141,7 +142,7 @@ impl Monitor {
         read.verdict = VerdictRules::read(table, base.verdict);
         read.jitter = table.parse("jitter", scalar::share).unwrap_or(base.jitter);
         read.on_no_data = table.word("on_no_data", &ON_NO_DATA).unwrap_or(base.on_no_data);
-        read.rollback = rollback(table).unwrap_or(base.rollback);
+        read.rollback = RollbackRules::read(table, &base.rollback);
         let least = table.small("min_samples");
         read.min_samples = least.unwrap_or(base.min_samples);
         table.later(&["profile", "probes", "metrics", "startup"]);
@@ -178,33 +179,4 @@ impl HealthMonitor {
         }
         Self { defaults: plan, ..read }
     }
-}
-
-/// The words of `rollback.mode`.
-const ROLLBACK: [(&str, RollbackMode); 3] =
-    [("off", RollbackMode::Off), ("suggest", RollbackMode::Suggest), ("auto", RollbackMode::Auto)];
-
-/// Reads `rollback: auto` or `rollback: { mode: auto }`.
-fn rollback(table: &mut Table<'_, '_>) -> Option<RollbackMode> {
-    if !matches!(table.get("rollback")?.value, Value::Table(_)) {
-        return table.word("rollback", &ROLLBACK);
-    }
-    let mut rollback = table.table("rollback")?;
-    let mode = rollback.word("mode", &ROLLBACK);
-    rollback.later(&["trigger", "guards"]);
-    rollback.close();
-    mode
-}
-
-/// Says what an unhealthy verdict asks for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum RollbackMode {
-    /// Nothing.
-    Off,
-    /// A person is told that rolling back is advised.
-    #[default]
-    Suggest,
-    /// `rollback:initiated` is published.
-    Auto,
 }

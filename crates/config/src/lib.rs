@@ -54,8 +54,8 @@ pub use fleet::Fleet;
 pub use graph::{Graph, Group, NodeKind};
 pub use grpc::{GrpcProbe, GrpcTransport};
 pub use health::{
-    Baseline, Compare, HealthMonitor, Monitor, OnNoData, RateThresholds, RollbackMode, StopEarly,
-    VerdictRules,
+    Baseline, Compare, FREEZE, HealthMonitor, Monitor, Obstacle, OnNoData, PerPeriod,
+    RateThresholds, RollbackMode, RollbackRules, StopEarly, Trigger, VerdictRules,
 };
 pub use interpolate::Env;
 pub use probe::{HttpProbe, LatencyThresholds, Limits, Method, RedisProbe, StatusSet};

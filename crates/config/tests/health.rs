@@ -1,9 +1,12 @@
 //! How long and how strictly health is watched, as the fleet file says it.
 
+use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use printery_config::{Compare, Fleet, Monitor, StopEarly};
+use printery_config::{
+    Compare, Fleet, Monitor, Obstacle, RollbackMode, RollbackRules, StopEarly, Trigger,
+};
 
 fn load(text: &str) -> Result<Fleet, Vec<String>> {
     let problems = |why: printery_config::Problems| why.to_string();
@@ -59,6 +62,36 @@ fn how_before_and_after_are_compared_is_read() {
     assert!((said.error_rate.floor - 0.01).abs() < 1e-9);
     let found = complaint("defaults: { health: { baseline: { allow: half } } }");
     assert!(found.contains("must be an increase in per cent such as `+50%`"), "{found}");
+}
+
+#[test]
+fn what_asks_for_going_back_and_what_forbids_it_is_read() {
+    let short = monitor("rollback: auto").rollback;
+    let usual = RollbackRules { mode: RollbackMode::Auto, ..RollbackRules::default() };
+    assert_eq!(short, usual);
+    let (day, times) = (Duration::from_secs(86_400), usual.max_per_service.times.get());
+    assert_eq!((times, usual.max_per_service.period), (2, day));
+    let text = "windows: { freeze: { zone: UTC, times: [{ days: [sat, sun] }] } }\n\
+                services: { a: { url: 'http://a', health: { rollback: { mode: suggest, \
+                trigger: [unhealthy, degraded], guards: { max_per_service: 1/1h, cooldown: 5m, \
+                require_previous_version: false, not_if: [frozen] } } } } }";
+    let long = load(text).unwrap().services["a"].monitor.rollback.clone();
+    assert_eq!(long.trigger, BTreeSet::from([Trigger::Unhealthy, Trigger::Degraded]));
+    assert_eq!(long.not_if, BTreeSet::from([Obstacle::Frozen]));
+    let (hour, five) = (Duration::from_secs(3_600), Duration::from_secs(300));
+    assert_eq!((long.max_per_service.period, long.cooldown), (hour, five));
+    assert!(!long.require_previous_version);
+
+    let cases = [
+        ("rollback: { guards: { max_per_service: often } }", "such as `2/24h`"),
+        ("rollback: { guards: { not_if: [upstream] } }", "must be of `upstream_root_cause`"),
+        ("rollback: { guards: { not_if: [frozen] } }", "freeze"),
+        ("rollback: maybe", "must be one of `off`, `suggest`, `auto`"),
+    ];
+    for (health, expected) in cases {
+        let found = complaint(&format!("defaults: {{ health: {{ {health} }} }}"));
+        assert!(found.contains(expected), "{expected}: {found}");
+    }
 }
 
 #[test]

@@ -6,7 +6,10 @@ pub mod dead_letters;
 pub mod instances;
 pub mod operator_log;
 pub mod progress;
+pub mod past;
 mod records;
+pub mod rollbacks;
+pub mod versions;
 pub mod windows;
 
 pub use records::Records;

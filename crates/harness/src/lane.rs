@@ -45,6 +45,8 @@ pub(crate) struct Shared<H> {
     pub(crate) controls: Controls,
     /// One permit per handler that the process may run at once.
     pub(crate) slots: Arc<Semaphore>,
+    /// Where the records are that belong to the fleet as a whole.
+    pub(crate) home: Partition,
 }
 
 /// One partition and the streams that this worker reads there.
@@ -110,7 +112,7 @@ impl Lane {
             handler: Arc::clone(&shared.handler),
             worker: shared.worker,
             keys: keys.clone(),
-            records: Records::new(keys.clone(), redis.clone()),
+            records: Records::of(&self.partition, &shared.home),
             member: shared.member.clone(),
             clock: self.clock.clone(),
             rules,

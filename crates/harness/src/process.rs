@@ -127,6 +127,7 @@ impl Process {
             shutdown: self.shutdown.clone(),
             controls: told,
             slots: Arc::new(Semaphore::new(self.settings.concurrency)),
+            home: self.partitions.home().clone(),
         };
         let mut work = JoinSet::new();
         for (lane, pulse) in self.lanes.iter().zip(pulse.of_lanes()) {

@@ -7,13 +7,16 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::future::{Either, join, join_all, select};
-use printery_config::{Fleet, RollbackMode};
+use jiff::Timestamp;
+use printery_config::{self as config, FREEZE, Fleet};
 use printery_events::{Event, Payload};
+use printery_harness::fleet::versions::{self, Proven};
 use printery_harness::{Context, Effects, Handler, Outcome, Refusal};
 use printery_probes::{Egress, Error};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
+use crate::appeal::{Appeal, NO_ENVIRONMENT};
 use crate::baseline;
 use crate::board::Board;
 use crate::comparison::Before;
@@ -21,7 +24,7 @@ use crate::journal::{Journal, Pen, known};
 use crate::progress::Teller;
 use crate::report::{completed, explained};
 use crate::request::{Phase, Request};
-use crate::rollback::{Advice, DryRun, advise, initiated};
+use crate::rollback::{Advice, initiated};
 use crate::tally::Tally;
 use crate::time::Time;
 use crate::verdict::{Standing, Verdict, is_enough, overall};
@@ -43,6 +46,10 @@ pub(crate) struct HealthMonitor {
     /// Looks that may be under way at once, over all windows.
     looks: Semaphore,
     report_every: Duration,
+    /// All stages of the fleet, in their order.
+    stages: Vec<String>,
+    /// When nothing goes back by itself.
+    freeze: Option<config::Window>,
 }
 
 /// One attempt at the window of an event.
@@ -70,6 +77,8 @@ impl HealthMonitor {
             watches: watches(fleet),
             looks: Semaphore::new(usize::try_from(fleet.health_monitor.concurrency).unwrap_or(1)),
             report_every: fleet.health_monitor.report_every,
+            stages: fleet.stages.clone(),
+            freeze: fleet.windows.get(FREEZE).cloned(),
         })
     }
 
@@ -98,8 +107,11 @@ impl HealthMonitor {
         lengths.max().unwrap_or_default()
     }
 
-    fn rollback_mode(&self, service: &str) -> Option<RollbackMode> {
-        self.watch_of(service).ok().map(|watch| watch.monitor.rollback)
+    /// Tells whether the window in which nothing goes back by itself is open.
+    fn is_frozen(&self, now_ms: u64) -> bool {
+        let now = i64::try_from(now_ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
+        let freeze = self.freeze.as_ref();
+        now.is_some_and(|now| freeze.is_some_and(|freeze| freeze.holds(now)))
     }
 }
 
@@ -170,29 +182,66 @@ impl Attempt<'_> {
         if longest > 0.0 { self.time.now().as_secs_f64() / longest } else { 1.0 }
     }
 
-    fn advice(&self, event: &Event, verdicts: &[Verdict]) -> Advice {
-        let dry_run = if event.dry_run { DryRun::Yes } else { DryRun::No };
-        let unhealthy = verdicts.iter().filter(|verdict| verdict.standing == Standing::Unhealthy);
-        let modes = unhealthy.filter_map(|verdict| self.worker.rollback_mode(&verdict.service));
-        advise(&self.request.phase, overall(verdicts), dry_run, modes)
+    /// Says what follows from the verdicts; where going back is asked for, it is claimed.
+    async fn advice(
+        &self,
+        event: &Event,
+        context: &Context,
+        verdicts: &[Verdict],
+    ) -> Result<Advice, Refusal> {
+        let now_ms = self.time.now_ms();
+        let appeal = Appeal {
+            request: &self.request,
+            event,
+            context,
+            stages: &self.worker.stages,
+            frozen: self.worker.is_frozen(now_ms),
+            now_ms,
+        };
+        let decided = appeal.decide(verdicts, |service| {
+            self.worker.watch_of(service).ok().map(|watch| &watch.monitor.rollback)
+        });
+        decided.await
+    }
+
+    /// Keeps which version the services do well with, for deployments that have to go back to it.
+    async fn prove(&self, event: &Event, context: &Context, verdicts: &[Verdict]) {
+        let (Phase::PostStage(_), Some(version)) = (&self.request.phase, &self.request.version)
+        else {
+            return;
+        };
+        let well = verdicts.iter().filter(|it| it.watched && it.standing == Standing::Healthy);
+        let services: Vec<String> = well.map(|verdict| verdict.service.clone()).collect();
+        let environment = self.request.environment.as_deref().unwrap_or(NO_ENVIRONMENT);
+        let proven = Proven {
+            version: version.clone(),
+            deployment_id: self.request.deployment_id.clone(),
+            at_ms: self.time.now_ms(),
+        };
+        if !event.dry_run {
+            // Without it a later deployment knows less; this one's verdict is worth telling anyway.
+            let kept = versions::prove(&context.records, environment, &services, &proven);
+            let _unproven = kept.await.is_err();
+        }
     }
 
     /// Judges what was seen and says what follows.
-    fn conclude(&self, event: &Event) -> Effects {
+    async fn conclude(&self, event: &Event, context: &Context) -> Outcome {
         let verdicts = self.verdicts();
         let overall = overall(&verdicts);
-        let advice = self.advice(event, &verdicts);
+        let advice = self.advice(event, context, &verdicts).await?;
+        self.prove(event, context, &verdicts).await;
         let took = self.time.now();
         let completed = completed(&self.request, &verdicts, overall, &advice, took);
-        let rollback = match advice {
-            Advice::Stay | Advice::Suggest => None,
-            Advice::Request => Some(initiated(&self.request, &completed.summary)),
+        let rollback = match &advice {
+            Advice::Stay | Advice::Suggest | Advice::Withheld(_) => None,
+            Advice::Request(to) => Some(initiated(&self.request, to, &completed.summary)),
         };
         let effects = Effects::publish(Payload::HealthCheckCompleted(completed));
-        match rollback {
+        Ok(match rollback {
             Some(rollback) => effects.and(Payload::RollbackInitiated(rollback)),
             None => effects,
-        }
+        })
     }
 }
 
@@ -244,13 +293,15 @@ impl Handler for HealthMonitor {
             let did = attempt.baseline();
             baseline::keep(&attempt.request, context, &did, attempt.time.now_ms()).await?;
         }
-        let effects = attempt.conclude(event);
+        let effects = Box::pin(attempt.conclude(event, context)).await?;
         // Should this fail, a redrive finds the old window for a while; the verdict stands anyway.
         let _kept_longer = Box::pin(window.close(attempt.time.now_ms())).await.is_err();
         Ok(effects)
     }
 }
 
+#[cfg(test)]
+mod going_back;
 #[cfg(test)]
 mod scene;
 #[cfg(test)]

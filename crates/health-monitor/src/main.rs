@@ -4,10 +4,12 @@
 //! `rollback:initiated` where the fleet file says so. The manager starts it, or an operator with
 //! `printery-workers --worker=health-monitor`. It never rolls anything back itself.
 
+mod appeal;
 mod baseline;
 mod board;
 mod comparison;
 mod handler;
+mod history;
 mod journal;
 mod percentile;
 mod progress;

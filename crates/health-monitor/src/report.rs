@@ -53,7 +53,7 @@ pub(crate) fn completed(
             Standing::Degraded => HealthResult::Degraded,
             Standing::Unhealthy => HealthResult::Unhealthy,
         },
-        rollback_requested: *advice == Advice::Request,
+        rollback_requested: matches!(advice, Advice::Request(_)),
         duration_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
         summary: summary(verdicts, overall, advice),
     }
@@ -92,7 +92,11 @@ fn summary(verdicts: &[Verdict], overall: Standing, advice: &Advice) -> String {
     match advice {
         Advice::Stay => {}
         Advice::Suggest => parts.push("rolling back is advised".to_owned()),
-        Advice::Request => parts.push("a rollback was requested".to_owned()),
+        Advice::Withheld(why) => parts.push(format!("no rollback is requested: {why}")),
+        Advice::Request(to) => parts.push(match &to.version {
+            Some(version) => format!("a rollback to {version} was requested"),
+            None => "a rollback was requested".to_owned(),
+        }),
     }
     parts.join("; ")
 }
@@ -135,6 +139,7 @@ fn services(count: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rollback::Return;
     use std::collections::BTreeMap;
 
     fn verdict(service: &str, standing: Standing, why: &str) -> Verdict {
@@ -153,6 +158,8 @@ mod tests {
             phase,
             services: Vec::new(),
             upstream: BTreeMap::from([("api".to_owned(), "db".to_owned())]),
+            environment: None,
+            version: None,
         }
     }
 
@@ -185,8 +192,16 @@ mod tests {
             let overall = crate::verdict::overall(&verdicts);
             assert_eq!(summary(&verdicts, overall, &Advice::Stay), expected);
         }
-        let text = summary(&[bad], Standing::Unhealthy, &Advice::Request);
-        assert!(text.ends_with("; a rollback was requested"), "{text}");
+        let back = Return { version: Some("1.1.0".to_owned()), stages: Vec::new() };
+        let advised = [
+            (Advice::Suggest, "; rolling back is advised"),
+            (Advice::Withheld("db is down".to_owned()), "; no rollback is requested: db is down"),
+            (Advice::Request(back), "; a rollback to 1.1.0 was requested"),
+        ];
+        for (advice, expected) in advised {
+            let text = summary(std::slice::from_ref(&bad), Standing::Unhealthy, &advice);
+            assert!(text.ends_with(expected), "{text}");
+        }
     }
 
     #[test]

@@ -19,6 +19,10 @@ pub(crate) struct Request {
     pub services: Vec<String>,
     /// What impairs a service, by the service's name, as far as the dependency check found out.
     pub upstream: BTreeMap<String, String>,
+    /// Where it is deployed, if the event says so.
+    pub environment: Option<String>,
+    /// What is deployed, if the event says so.
+    pub version: Option<String>,
 }
 
 /// At which point of a deployment services are watched.
@@ -73,6 +77,8 @@ impl Request {
             phase,
             services,
             upstream: upstream.collect(),
+            environment: check.environment.clone(),
+            version: check.version.clone(),
         }
     }
 

@@ -63,6 +63,18 @@ pub(crate) fn time(time: Duration) -> String {
     format!("{} s", text.trim_end_matches('0').trim_end_matches('.'))
 }
 
+/// Returns a long time as people say it: `90 s`, `30 m`, `24 h`.
+pub(crate) fn span(time: Duration) -> String {
+    let seconds = time.as_secs();
+    if seconds > 0 && seconds.is_multiple_of(3_600) {
+        format!("{} h", seconds / 3_600)
+    } else if seconds > 0 && seconds.is_multiple_of(60) {
+        format!("{} m", seconds / 60)
+    } else {
+        self::time(time)
+    }
+}
+
 /// Returns a share as people say it: `12%`, `0.4%`.
 pub(crate) fn per_cent(share: f64) -> String {
     let text = format!("{:.1}", share * 100.0);

@@ -34,6 +34,8 @@ pub(crate) struct Verdict {
     pub watched: bool,
     /// How it stands.
     pub standing: Standing,
+    /// Whether it was unhealthy before the deployment already.
+    pub pre_existing: bool,
     /// Samples that counted.
     pub samples: u32,
     /// The share of them that failed, 0..=1.
@@ -53,6 +55,7 @@ impl Verdict {
             service: service.to_owned(),
             watched: false,
             standing: Standing::Inconclusive,
+            pre_existing: false,
             samples: 0,
             error_rate: 0.0,
             p50: None,
@@ -81,7 +84,8 @@ impl Verdict {
         {
             (standing, why) = (Standing::Degraded, worse);
         }
-        if standing == Standing::Unhealthy && before.is_some_and(|before| before.unhealthy) {
+        let pre_existing = before.is_some_and(|before| before.unhealthy);
+        if standing == Standing::Unhealthy && pre_existing {
             // What was broken before the deployment is not the deployment's doing.
             standing = Standing::Degraded;
             why.push_str(", pre-existing: it was unhealthy before the deployment");
@@ -91,6 +95,7 @@ impl Verdict {
             service: service.to_owned(),
             watched: true,
             standing,
+            pre_existing,
             samples: tally.counted,
             error_rate: tally.error_rate(),
             p50: tally.p50,

@@ -10,5 +10,6 @@ mod dead_letters;
 mod instances;
 mod moving;
 mod operator_log;
+mod rollbacks;
 mod scene;
 mod windows;

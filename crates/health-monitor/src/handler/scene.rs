@@ -8,7 +8,7 @@ use printery_events::payload::{
     DependencyCheckCompleted, DependencyResult, HealthCheckCompleted, Impaired, RollbackInitiated,
     RolloutPhase,
 };
-use printery_events::{Event, Payload};
+use printery_events::{Encoding, Event, Payload};
 use printery_harness::fleet::Records;
 use printery_harness::{Context, Handler, Outcome};
 use printery_testkit::RedisServer;
@@ -51,6 +51,18 @@ impl Scene {
             instance: "health-monitor-test".to_owned(),
             records: self.records(),
         }
+    }
+
+    /// Puts an event where its producer would.
+    pub(super) async fn publish(&self, payload: Payload) {
+        let id = format!("p-{}", EVENTS.fetch_add(1, Ordering::Relaxed));
+        let event = Event::new(id, "/test", payload, jiff::Timestamp::UNIX_EPOCH);
+        let stream = format!("t:events:deployment:{}", event.event_type);
+        let mut words = vec![b"XADD".to_vec(), stream.into_bytes(), b"*".to_vec()];
+        for (name, value) in event.encode(Encoding::Json) {
+            words.extend([name, value]);
+        }
+        self.redis.connect().await.cmd(&words).await;
     }
 
     pub(super) async fn handle(
@@ -104,8 +116,8 @@ pub(super) fn checked(phase: RolloutPhase, stage: Option<&str>, services: &[&str
         phase,
         stage: stage.map(str::to_owned),
         services: services.iter().map(|name| (*name).to_owned()).collect(),
-        environment: None,
-        version: None,
+        environment: Some("production".to_owned()),
+        version: Some("2.0.0".to_owned()),
         result: DependencyResult::AllHealthy,
         statuses: Vec::new(),
         root_causes: vec!["db".to_owned()],

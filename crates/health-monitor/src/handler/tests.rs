@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use printery_events::payload::{HealthResult, HealthStatus, RolloutPhase};
-use printery_events::{Event, Payload};
+use printery_events::Payload;
 use printery_harness::Handler;
 use printery_testkit::{Answer, HttpService};
 use tokio::time::timeout;
@@ -156,38 +156,6 @@ async fn an_event_without_services_watches_the_whole_fleet() {
     assert_eq!((started.attempt, started.services), (3, vec!["api".to_owned(), "cron".to_owned()]));
     assert_eq!(started.stage.as_deref(), Some("railway"));
     assert_eq!(scene.watch(&monitor, &after_stage(&[])).await.services.len(), 2);
-}
-
-#[tokio::test]
-async fn a_rollback_is_asked_for_only_when_it_is_switched_on_and_meant() {
-    let scene = Scene::set().await;
-    let api = HttpService::start().await;
-    api.answer(Answer::Status(503));
-    let at = |mode: &str| {
-        let services = format!("  api: {{ url: \"{}\" }}\n", api.url());
-        monitor(&format!("{QUICK}, rollback: {mode}"), &services)
-    };
-    let meant = || after_stage(&["api"]);
-    let dry = Event { dry_run: true, ..meant() };
-    let cases = [
-        ("\"off\"", meant(), false),
-        ("suggest", meant(), false),
-        ("auto", dry, false),
-        ("auto", meant(), true),
-        ("auto", before(&["api"]), false),
-    ];
-    for (mode, event, expected) in cases {
-        let (completed, rollback) = scene.watch_and_ask(&at(mode), &event).await;
-        assert_eq!(completed.status, HealthResult::Unhealthy);
-        assert_eq!(completed.rollback_requested, expected, "{mode}, dry run {}", event.dry_run);
-        assert_eq!(rollback.is_some(), expected, "{mode}, dry run {}", event.dry_run);
-        if let Some(rollback) = rollback {
-            assert_eq!(rollback.deployment_id, "d-1");
-            assert_eq!(rollback.stages_to_rollback, ["railway"]);
-            assert_eq!(rollback.previous_version, "unknown");
-            assert_eq!(rollback.reason, completed.summary);
-        }
-    }
 }
 
 #[tokio::test]
