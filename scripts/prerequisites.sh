@@ -72,4 +72,6 @@ require_servers() {
     install_package dnsmasq dnsmasq-base dnsmasq
     # A mail server that encrypts after it has begun in clear text.
     if has apt-get; then install_package aiosmtpd python3-aiosmtpd; fi
+    # Who takes the notifier's alerts.
+    if has apt-get; then install_package prometheus-alertmanager prometheus-alertmanager; fi
 }

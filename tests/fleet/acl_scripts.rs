@@ -17,6 +17,7 @@ const SCRIPTS: &[(&str, &[&str])] = &[
     ("admit", &["worker"]),
     ("adopt", &["worker"]),
     ("append", &["manager"]),
+    ("ask_destination", &["worker"]),
     ("backlog", &["manager"]),
     ("bodies", &["manager"]),
     ("bury", &["worker"]),
@@ -41,6 +42,7 @@ const SCRIPTS: &[(&str, &[&str])] = &[
     ("reclaim", &["worker"]),
     ("redrive", &["manager"]),
     ("release", &["worker"]),
+    ("report_destination", &["worker"]),
     ("renew", &["worker"]),
     ("requeue", &["manager"]),
     ("rescue", &["manager"]),
@@ -65,7 +67,7 @@ const CONNECTION: &str =
 
 /// What each sends itself beside its scripts.
 const DIRECT: &[(&str, &str)] = &[
-    ("worker", "info time command|info xgroup|create xpending xread xreadgroup hset hdel hmget"),
+    ("worker", "info time command|info xgroup|create xpending xread xreadgroup hset hdel hmget pexpire"),
     (
         "manager",
         "info time command|info exists persist xgroup|create xinfo|stream xinfo|groups xinfo|consumers xlen xrange \
@@ -74,6 +76,16 @@ const DIRECT: &[(&str, &str)] = &[
     ("operator", ""),
     ("producer", "xadd"),
 ];
+
+/// Where the scripts stand: those of deliveries, and those of records.
+const FOLDERS: [&str; 2] = ["../crates/streams/src/scripts", "../crates/fleet/src/scripts"];
+
+/// The text of a script, in whichever folder it stands.
+fn text_of(script: &str) -> String {
+    let files = FOLDERS.map(|folder| deployed(folder).join(format!("{script}.lua")));
+    let file = files.iter().find(|file| file.exists());
+    fs::read_to_string(file.unwrap_or_else(|| panic!("no folder has {script}.lua"))).expect(script)
+}
 
 /// The commands that a script's text runs, as a rule names them.
 fn commands(script: &str, text: &str) -> BTreeSet<String> {
@@ -103,14 +115,13 @@ fn commands(script: &str, text: &str) -> BTreeSet<String> {
 #[tokio::test]
 async fn each_user_has_the_rights_that_its_scripts_need_and_no_others() {
     let guarded = Guarded::new(&fleet_file("http://127.0.0.1:1")).await;
-    let folder = deployed("../crates/streams/src/scripts");
     let mut needed: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
     for (user, words) in DIRECT {
         let words = words.split_whitespace().chain(CONNECTION.split(' ')).map(str::to_owned);
         needed.entry(user).or_default().extend(words);
     }
     for (script, users) in SCRIPTS {
-        let text = fs::read_to_string(folder.join(format!("{script}.lua"))).expect(script);
+        let text = text_of(script);
         for user in *users {
             needed.entry(user).or_default().extend(commands(script, &text));
         }
@@ -135,8 +146,10 @@ async fn each_user_has_the_rights_that_its_scripts_need_and_no_others() {
 
 #[test]
 fn every_script_is_somebody_s() {
-    let folder = fs::read_dir(deployed("../crates/streams/src/scripts")).expect("the scripts");
-    let files: BTreeSet<String> = folder
+    let folders = FOLDERS.map(|folder| fs::read_dir(deployed(folder)).expect("the scripts"));
+    let files: BTreeSet<String> = folders
+        .into_iter()
+        .flatten()
         .map(|file| file.expect("a file").file_name().to_string_lossy().into_owned())
         .filter_map(|name| name.strip_suffix(".lua").map(str::to_owned))
         .collect();

@@ -216,7 +216,7 @@ fn notifications(top: &mut Table<'_, '_>) -> (BTreeMap<String, Receiver>, Vec<Ro
         let name = "log".to_owned();
         let matches = Match::default();
         routes.push(Route { matches, to: vec![name.clone()], continues: false });
-        receivers.insert(name.clone(), Receiver { name, kind: ReceiverKind::Log });
+        receivers.insert(name.clone(), Receiver::new(&name, ReceiverKind::Log));
     }
     (receivers, routes)
 }

@@ -59,8 +59,27 @@ fn a_key_that_is_unknown_missing_or_of_a_later_version_is_named() {
         ("checks: { a: {} }", "`checks.a.kind` is missing"),
         ("endpoints: { a: { timeout: 1s } }", "must have exactly one of `http`, `tcp`, `redis`"),
         ("endpoints: { a: { postgres: x } }", "`endpoints.a.postgres` is not supported by this"),
-        ("receivers: { a: {} }", "receiver `a` must have exactly one of `slack`, `webhook`, `log`"),
-        ("receivers: { a: { pagerduty: {} } }", "`receivers.a.pagerduty` is not supported by"),
+        ("receivers: { a: {} }", "receiver `a` must have exactly one of `slack`, `email`, `webhook`"),
+        ("receivers: { a: { pagerduty: {} } }", "`receivers.a.pagerduty.routing_key` is missing"),
+        ("receivers: { a: { stdout: {} } }", "`receivers.a.stdout` is not supported by"),
+        (
+            "receivers: { a: { slack: { url: 'https://h/x', mode: thread } } }",
+            "`receivers.a.slack.mode` needs `receivers.a.slack.token`",
+        ),
+        (
+            "receivers: { a: { email: { to: 'a@b c', from: a@b, smtp: 'smtp://h' } } }",
+            "`a@b c` must be a mail address",
+        ),
+        (
+            "receivers: { a: { email: { to: a@b, from: a@b, smtp: 'http://h' } } }",
+            "`receivers.a.email.smtp` must begin with smtp:// or smtps://",
+        ),
+        (
+            "receivers: { a: { github_status: { token: '${env:SET}', repo: api } } }",
+            "`receivers.a.github_status.repo` must be `owner/name`",
+        ),
+        ("notifier: { fallback: nobody }", "unknown receiver `nobody`"),
+        ("notifier: { circuit: { open: 30 } }", "`notifier.circuit.open` has no unit"),
         ("routes: [{ when: 'x' }]", "`routes.when` is not supported by this version"),
         ("services: { 'a b': {} }", "f.yaml:1:13: `a b` is no usable name"),
     ]);

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use printery_events::payload::NotificationSeverity;
+use printery_events::payload::{DeploymentStarted, NotificationSeverity};
 use printery_events::{Event, Payload};
 
 use crate::severity::severity;
@@ -45,6 +45,12 @@ pub struct Facts<'a> {
     pub sentence: Option<&'a str>,
     /// What to do about it.
     pub suggestions: &'a [String],
+    /// The commit that is deployed, where the producer named it.
+    pub commit: Option<&'a str>,
+    /// Free words of the producer.
+    pub labels: &'a [String],
+    /// What the notifier has to add, such as whom it could not tell.
+    pub note: Option<String>,
 }
 
 impl<'a> Facts<'a> {
@@ -67,9 +73,21 @@ impl<'a> Facts<'a> {
             headline: event.event_type.as_str().to_owned(),
             sentence: None,
             suggestions: &[],
+            commit: None,
+            labels: &[],
+            note: None,
         };
         facts.read(&event.payload);
         facts
+    }
+
+    /// Tells whether a deployment's trouble, if there was any, is over.
+    pub fn concludes_well(&self) -> bool {
+        match self.event_type {
+            "deployment:completed" => matches!(self.result, Some("success" | "rolled_back")),
+            "rollback:completed" => self.result == Some("success"),
+            _ => false,
+        }
     }
 
     fn read(&mut self, payload: &'a Payload) {
@@ -135,6 +153,8 @@ impl<'a> Facts<'a> {
                 self.environment = Some(&data.environment);
                 self.services = names(&data.services);
                 self.by = data.initiated_by.as_deref();
+                self.labels = &data.labels;
+                self.commit = commit(data);
             }
             Payload::StageStarted(data) => {
                 self.headline = format!("stage {} started", data.stage);
@@ -183,6 +203,14 @@ impl<'a> Facts<'a> {
         self.headline = format!("{what} {result}");
         self.result = Some(result);
     }
+}
+
+/// Finds the commit: what producers call it in `git`, or a version that is one.
+fn commit(data: &DeploymentStarted) -> Option<&str> {
+    let named = |name: &str| data.git.as_ref()?.get(name)?.as_str();
+    let said = ["sha", "commit", "head_sha", "revision"].into_iter().find_map(named);
+    let is_one = |text: &&str| text.len() == 40 && text.chars().all(|c| c.is_ascii_hexdigit());
+    said.or(Some(data.version.as_str())).filter(is_one)
 }
 
 fn names(services: &[String]) -> Vec<&str> {

@@ -3,6 +3,7 @@
 mod facts;
 mod receiver;
 pub mod render;
+mod retry_after;
 mod routing;
 #[cfg(test)]
 mod sample;
@@ -11,7 +12,7 @@ mod sign;
 mod verdict;
 
 pub use facts::Facts;
-pub use receiver::{Receiver, Telling};
+pub use receiver::{Receiver, Reply, Telling, Ways};
 pub use routing::receivers;
 pub use sign::signatures;
 pub use verdict::Verdict;

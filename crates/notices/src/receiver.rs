@@ -1,30 +1,57 @@
 //! One place that is told.
 //!
-//! Owns the choice between channels and what all of them share: a request, its classification,
-//! the redacted target. The sender repeats what this does once. Never waits and never retries.
+//! Owns the choice between channels and what all of them share. The notifier tells by it, the
+//! command line shows by it what would be told. Never waits, never retries, never remembers.
 
+mod alertmanager;
+mod discord;
+mod email;
+mod exchange;
+mod github_status;
 mod log;
+mod ntfy;
+mod pagerduty;
 mod slack;
+mod slack_bot;
+mod teams;
 mod webhook;
 
 use std::time::Duration;
 
-use printery_config::ReceiverKind;
+use printery_config::{ReceiverKind, Retry};
 use printery_events::Event;
 use printery_events::payload::Channel;
-use printery_probes::header::{HeaderMap, RETRY_AFTER};
-use printery_probes::{Class, GuardedClient, RequestBuilder, Response, Url, redact, request_error};
+use printery_probes::{Egress, GuardedClient};
 
+use self::exchange::Request;
 use crate::facts::Facts;
 use crate::verdict::Verdict;
+
+/// What stands for a credential in what is shown to people.
+const MASK: &str = "***";
 
 /// A place that is told, ready to be used.
 #[derive(Debug)]
 pub struct Receiver {
     /// The name routes use.
     pub name: String,
+    /// The least time between two messages.
+    pub pace: Duration,
+    /// How it is told again.
+    pub retry: Retry,
     kind: ReceiverKind,
-    client: GuardedClient,
+    ways: Ways,
+}
+
+/// The ways out of this process.
+#[derive(Clone, Debug)]
+pub struct Ways {
+    /// For receivers that speak HTTP.
+    pub client: GuardedClient,
+    /// For the others.
+    pub egress: Egress,
+    /// How long telling one receiver may take.
+    pub timeout: Duration,
 }
 
 /// What is told: an event, and the identity of telling it to this receiver.
@@ -38,19 +65,52 @@ pub struct Telling<'a> {
     pub id: &'a str,
     /// Now, in whole seconds since the epoch.
     pub timestamp: u64,
+    /// What this receiver asked to be remembered of this deployment.
+    pub memory: Option<&'a str>,
+    /// How often it was tried before with this event.
+    pub tries: u32,
+}
+
+/// What came of telling a receiver once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// What its answer means.
+    pub verdict: Verdict,
+    /// What is to be remembered of this deployment for the next time, where that is new.
+    pub memory: Option<String>,
+}
+
+impl From<Verdict> for Reply {
+    fn from(verdict: Verdict) -> Self {
+        Self { verdict, memory: None }
+    }
 }
 
 impl Receiver {
-    /// Takes a receiver of the fleet file and the client its requests go through.
-    pub fn new(receiver: &printery_config::Receiver, client: GuardedClient) -> Self {
-        Self { name: receiver.name.clone(), kind: receiver.kind.clone(), client }
+    /// Takes a receiver of the fleet file and its ways out; `retry` is the fleet's own, where it
+    /// has one.
+    pub fn new(receiver: &printery_config::Receiver, retry: Option<Retry>, ways: Ways) -> Self {
+        Self {
+            name: receiver.name.clone(),
+            pace: receiver.pace,
+            retry: retry.unwrap_or_else(|| receiver.kind.retry()),
+            kind: receiver.kind.clone(),
+            ways,
+        }
     }
 
-    /// Returns how it is told, as events name it.
+    /// Returns how it is told, as events name it: what is no Slack, mail or pager is a webhook.
     pub fn channel(&self) -> Channel {
         match self.kind {
-            ReceiverKind::Slack { .. } => Channel::Slack,
-            ReceiverKind::Webhook { .. } => Channel::Webhook,
+            ReceiverKind::Slack { .. } | ReceiverKind::SlackBot(_) => Channel::Slack,
+            ReceiverKind::Email(_) => Channel::Email,
+            ReceiverKind::PagerDuty { .. } => Channel::PagerDuty,
+            ReceiverKind::Webhook { .. }
+            | ReceiverKind::Discord { .. }
+            | ReceiverKind::Teams { .. }
+            | ReceiverKind::Ntfy { .. }
+            | ReceiverKind::Alertmanager { .. }
+            | ReceiverKind::GithubStatus { .. } => Channel::Webhook,
             ReceiverKind::Log => Channel::Log,
         }
     }
@@ -62,60 +122,145 @@ impl Receiver {
             ReceiverKind::Slack { url, name: None } | ReceiverKind::Webhook { url, .. } => {
                 url.to_string()
             }
+            ReceiverKind::SlackBot(bot) => format!("{} by {}", bot.channel, bot.api),
+            ReceiverKind::Email(mail) => format!("{} by {}", mail.to.join(", "), mail.smtp),
+            ReceiverKind::PagerDuty { url, .. } => format!("PagerDuty {url}"),
+            ReceiverKind::Discord { url } => format!("Discord {url}"),
+            ReceiverKind::Teams { url } => format!("Teams {url}"),
+            ReceiverKind::Ntfy { url, .. } => format!("ntfy {url}"),
+            ReceiverKind::Alertmanager { url, .. } => format!("Alertmanager {url}"),
+            ReceiverKind::GithubStatus { repo, api, .. } => format!("{repo} at {api}"),
             ReceiverKind::Log => "log".to_owned(),
         }
     }
 
-    /// Tells whether it wants this type of event.
-    pub fn wants(&self, event_type: &str) -> bool {
+    /// Tells whether it wants to hear of this.
+    pub fn wants(&self, facts: &Facts<'_>) -> bool {
         match &self.kind {
             ReceiverKind::Webhook { events, .. } => {
-                events.is_empty() || events.iter().any(|glob| glob.matches(event_type))
+                events.is_empty() || events.iter().any(|glob| glob.matches(facts.event_type))
             }
-            ReceiverKind::Slack { .. } | ReceiverKind::Log => true,
+            ReceiverKind::PagerDuty { change_events, .. } => {
+                pagerduty::action(facts, *change_events).is_some()
+            }
+            ReceiverKind::Alertmanager { .. } => alertmanager::action(facts).is_some(),
+            ReceiverKind::GithubStatus { .. } => github_status::state(facts).is_some(),
+            ReceiverKind::Slack { .. }
+            | ReceiverKind::SlackBot(_)
+            | ReceiverKind::Email(_)
+            | ReceiverKind::Discord { .. }
+            | ReceiverKind::Teams { .. }
+            | ReceiverKind::Ntfy { .. }
+            | ReceiverKind::Log => true,
         }
+    }
+
+    /// Tells whether it goes by what it said before about the same deployment.
+    pub fn remembers(&self) -> bool {
+        matches!(self.kind, ReceiverKind::SlackBot(_) | ReceiverKind::GithubStatus { .. })
     }
 
     /// Tells it once.
     ///
     /// # Cancel safety
     /// Cancel safe for us; the receiver may have it although nobody heard the answer.
-    pub async fn tell(&self, telling: Telling<'_>) -> Verdict {
+    pub async fn tell(&self, telling: Telling<'_>) -> Reply {
+        let client = &self.ways.client;
+        match &self.kind {
+            ReceiverKind::Log => log::tell(&self.name, telling.facts).into(),
+            ReceiverKind::Email(mail) => email::tell(mail, &self.ways, telling).await.into(),
+            ReceiverKind::SlackBot(bot) => slack_bot::tell(bot, client, telling).await,
+            ReceiverKind::Teams { url } => teams::tell(url, client, telling).await.into(),
+            ReceiverKind::Slack { .. }
+            | ReceiverKind::Webhook { .. }
+            | ReceiverKind::PagerDuty { .. }
+            | ReceiverKind::Discord { .. }
+            | ReceiverKind::Ntfy { .. }
+            | ReceiverKind::Alertmanager { .. }
+            | ReceiverKind::GithubStatus { .. } => self.tell_once(telling).await,
+        }
+    }
+
+    /// Tells with one request.
+    async fn tell_once(&self, telling: Telling<'_>) -> Reply {
+        let request = match self.request(telling) {
+            Ok(request) => request,
+            Err(why) => return Verdict::Never { why }.into(),
+        };
+        let answer = match request.send(&self.ways.client, telling.timestamp).await {
+            Ok(answer) => answer,
+            Err(verdict) => return verdict.into(),
+        };
+        let verdict = match &self.kind {
+            ReceiverKind::Slack { .. } => slack::judge(&answer),
+            ReceiverKind::Discord { .. } => discord::judge(&answer),
+            ReceiverKind::GithubStatus { .. } => github_status::judge(&answer),
+            ReceiverKind::SlackBot(_)
+            | ReceiverKind::Webhook { .. }
+            | ReceiverKind::Email(_)
+            | ReceiverKind::PagerDuty { .. }
+            | ReceiverKind::Teams { .. }
+            | ReceiverKind::Ntfy { .. }
+            | ReceiverKind::Alertmanager { .. }
+            | ReceiverKind::Log => answer.judged(),
+        };
+        let commit = matches!(self.kind, ReceiverKind::GithubStatus { .. });
+        let memory = telling.facts.commit.filter(|_| commit).map(str::to_owned);
+        Reply { verdict, memory }
+    }
+
+    /// Builds the one request of a receiver that needs no more.
+    fn request(&self, telling: Telling<'_>) -> Result<Request, String> {
         match &self.kind {
             ReceiverKind::Slack { url, name } => {
-                slack::tell(&self.client, url.expose(), name.as_deref(), telling).await
+                Ok(slack::request(url.expose(), name.as_deref(), telling.facts))
             }
             ReceiverKind::Webhook { url, secrets, .. } => {
-                webhook::tell(&self.client, url.expose(), secrets, telling).await
+                Ok(webhook::request(url.expose(), secrets, telling))
             }
-            ReceiverKind::Log => log::tell(&self.name, telling.facts),
+            ReceiverKind::PagerDuty { routing_key, change_events, url } => {
+                pagerduty::request(url.expose(), routing_key.expose(), *change_events, telling)
+            }
+            ReceiverKind::Discord { url } => Ok(discord::request(url.expose(), telling.facts)),
+            ReceiverKind::Teams { url } => Ok(teams::request(url.expose(), telling.facts)),
+            ReceiverKind::Ntfy { url, token } => {
+                ntfy::request(url.expose(), token.as_ref(), telling.facts)
+            }
+            ReceiverKind::Alertmanager { url, token } => {
+                alertmanager::request(url.expose(), token.as_ref(), telling)
+            }
+            ReceiverKind::GithubStatus { token, repo, context, api } => {
+                let commit = github_status::Commit { repo, context, token };
+                github_status::request(api.expose(), commit, telling)
+            }
+            ReceiverKind::SlackBot(bot) => slack_bot::request(bot, telling),
+            ReceiverKind::Email(_) | ReceiverKind::Log => Err("it takes no request".to_owned()),
+        }
+    }
+
+    /// Returns what would be told, as people can read it, without credentials.
+    pub fn preview(&self, telling: Telling<'_>) -> String {
+        match &self.kind {
+            ReceiverKind::Log => crate::render::log(telling.facts),
+            ReceiverKind::Email(mail) => email::preview(mail, telling),
+            ReceiverKind::PagerDuty { change_events, url, .. } => {
+                shown(pagerduty::request(url.expose(), MASK, *change_events, telling))
+            }
+            ReceiverKind::Slack { .. }
+            | ReceiverKind::SlackBot(_)
+            | ReceiverKind::Webhook { .. }
+            | ReceiverKind::Discord { .. }
+            | ReceiverKind::Teams { .. }
+            | ReceiverKind::Ntfy { .. }
+            | ReceiverKind::Alertmanager { .. }
+            | ReceiverKind::GithubStatus { .. } => shown(self.request(telling)),
         }
     }
 }
 
-/// Sends a request; every way of not getting an answer is a verdict already.
-async fn answer(
-    url: &Url,
-    request: Result<RequestBuilder, printery_probes::Error>,
-) -> Result<Response, Verdict> {
-    let attempted = format!("POST {}", redact::secret_url(url));
-    let request = request.map_err(|error| without_answer(&error))?;
-    let sent = request.send().await;
-    sent.map_err(|error| without_answer(&request_error(&error, &attempted)))
-}
-
-fn without_answer(error: &printery_probes::Error) -> Verdict {
-    let why = error.to_string();
-    match error.class() {
-        Class::Transient => Verdict::Later { why, after: error.retry_after() },
-        Class::Permanent | Class::Assertion | Class::Guard | Class::Internal => {
-            Verdict::Never { why }
-        }
+fn shown(request: Result<Request, String>) -> String {
+    match request {
+        Ok(request) => request.shown(),
+        Err(why) => format!("nothing: {why}"),
     }
-}
-
-/// Reads `Retry-After` in seconds; its date form would need two clocks that agree.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds))
 }

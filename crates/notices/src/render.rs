@@ -14,6 +14,18 @@ use crate::facts::Facts;
 /// Characters of the one sentence; Slack cuts a section at 3000.
 const SENTENCE: usize = 2000;
 
+/// Characters of what the notifier adds.
+const NOTE: usize = 1000;
+
+/// Characters of a single value or suggestion.
+const VALUE: usize = 300;
+
+/// Characters of a Slack message's text, as escaped: with every other part below 12,000.
+const SLACK_TEXT: usize = 6000;
+
+/// What stands where something was cut off.
+const CUT: &str = "… (cut)";
+
 /// Services named before the rest is counted.
 const SERVICES: usize = 20;
 
@@ -53,25 +65,31 @@ pub fn details(facts: &Facts<'_>) -> Vec<(&'static str, String)> {
     .collect()
 }
 
-/// Returns the body of a Slack incoming webhook.
+/// Returns what is said below the title: why, what the notifier adds, what to do.
+pub fn lines(facts: &Facts<'_>) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    lines.extend(facts.sentence.map(|sentence| shortened(sentence, SENTENCE)));
+    lines.extend(facts.note.as_deref().map(|note| shortened(note, NOTE)));
+    let suggestions = facts.suggestions.iter().take(SUGGESTIONS);
+    lines.extend(suggestions.map(|text| format!("→ {}", shortened(text, VALUE))));
+    lines
+}
+
+/// Returns a Slack message: what incoming webhooks and bots both take.
 ///
 /// # Source
 /// Slack, "Formatting text for app surfaces": `&`, `<` and `>` must be escaped; what is not could
-/// mention a whole channel.
+/// mention a whole channel. A message of more than about 13,000 characters is refused.
 pub fn slack(facts: &Facts<'_>, channel: Option<&str>) -> Value {
     let colour = match facts.severity {
         Severity::Info | Severity::Success => "good",
         Severity::Warning => "warning",
         Severity::Critical => "danger",
     };
-    let title = escaped(&cut(&title(facts), SENTENCE));
-    let mut lines: Vec<String> =
-        facts.sentence.map(|sentence| escaped(&cut(sentence, SENTENCE))).into_iter().collect();
-    let suggestions = facts.suggestions.iter().take(SUGGESTIONS);
-    lines.extend(suggestions.map(|text| format!("→ {}", escaped(&cut(text, 300)))));
+    let title = escaped(&title(facts), VALUE);
     let fields: Vec<Value> = details(facts)
         .into_iter()
-        .map(|(name, value)| json!({ "title": name, "value": escaped(&cut(&value, SENTENCE)), "short": true }))
+        .map(|(name, value)| json!({ "title": name, "value": escaped(&value, VALUE), "short": true }))
         .collect();
     let footer = match channel {
         Some(channel) => format!("{channel} · correlation {}", facts.correlation_id),
@@ -82,9 +100,9 @@ pub fn slack(facts: &Facts<'_>, channel: Option<&str>) -> Value {
         "attachments": [{
             "color": colour,
             "fallback": title,
-            "text": lines.join("\n"),
+            "text": escaped(&lines(facts).join("\n"), SLACK_TEXT),
             "fields": fields,
-            "footer": escaped(&footer),
+            "footer": escaped(&footer, VALUE),
         }],
     })
 }
@@ -101,6 +119,7 @@ pub fn webhook(event: &Event, facts: &Facts<'_>) -> Value {
         "severity": facts.severity.as_str(),
         "title": title(facts),
         "text": facts.sentence,
+        "note": facts.note,
         "data": event.payload,
     })
 }
@@ -110,21 +129,47 @@ pub fn log(facts: &Facts<'_>) -> String {
     let mut line = title(facts);
     if let Some(sentence) = facts.sentence {
         line.push_str(". ");
-        line.push_str(&cut(sentence, SENTENCE));
+        line.push_str(&shortened(sentence, SENTENCE));
+    }
+    if let Some(note) = &facts.note {
+        line.push_str(" (");
+        line.push_str(&shortened(note, NOTE));
+        line.push(')');
     }
     line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+/// Escapes a text for Slack, to at most so many characters; what is cut off is said to be.
+fn escaped(text: &str, most: usize) -> String {
+    let mut escaped = String::new();
+    let mut length = 0;
+    for c in text.chars() {
+        let piece = match c {
+            '&' => "&amp;",
+            '<' => "&lt;",
+            '>' => "&gt;",
+            _ => "",
+        };
+        length += piece.len().max(1);
+        if length > most {
+            escaped.push_str(CUT);
+            return escaped;
+        }
+        escaped.push_str(piece);
+        if piece.is_empty() {
+            escaped.push(c);
+        }
+    }
+    escaped
 }
 
-/// Cuts a text to a number of characters and says so.
-fn cut(text: &str, most: usize) -> String {
-    match text.char_indices().nth(most) {
-        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
-        None => text.to_owned(),
+/// Cuts a text to a number of characters, the words that say so included.
+pub fn shortened(text: &str, most: usize) -> String {
+    if text.chars().nth(most).is_none() {
+        return text.to_owned();
     }
+    let kept = most.saturating_sub(CUT.chars().count());
+    text.chars().take(kept).chain(CUT.chars()).collect()
 }
 
 fn listed(services: &[&str]) -> Option<String> {
@@ -154,7 +199,7 @@ mod tests {
 
     use serde_json::json;
 
-    use super::{cut, listed, log, rounded, slack, webhook};
+    use super::{escaped, listed, log, rounded, shortened, slack, webhook};
     use crate::facts::Facts;
     use crate::sample;
 
@@ -204,6 +249,7 @@ mod tests {
             "severity": "critical",
             "title": "🔴 d-1: deployment failure",
             "text": null,
+            "note": null,
             "data": { "deployment_id": "d-1", "status": "failure", "environment": "production" },
         });
         assert_eq!(webhook(&event, &Facts::of(&event)), expected);
@@ -217,13 +263,15 @@ mod tests {
 
     #[test]
     fn no_text_grows_without_end() {
-        assert_eq!(cut("äöü", 2), "äö…");
-        assert_eq!(cut("äöü", 3), "äöü");
+        assert_eq!(shortened(&"ä".repeat(10), 9), "ää… (cut)");
+        assert_eq!(shortened("äöü", 3), "äöü");
+        assert_eq!(escaped("a<b>c&d", 6), "a&lt;b… (cut)");
+        assert_eq!(escaped("a<b>c&d", 100), "a&lt;b&gt;c&amp;d");
         assert_eq!(listed(&[]), None);
         assert!(listed(&["s"; 25]).unwrap().ends_with("s and 5 more"));
         let long = sample::event(
             "deployment:failed",
-            &json!({ "deployment_id": "d", "reason": "x".repeat(90_000), "failed_stage": "y".repeat(90_000) }),
+            &json!({ "deployment_id": "d", "reason": "<&>".repeat(30_000), "failed_stage": "<".repeat(90_000) }),
         );
         assert!(slack(&Facts::of(&long), None).to_string().len() < 12_000);
     }

@@ -1,8 +1,8 @@
 //! The notifier's part of the job: one event in, everybody told who should be.
 //!
-//! Owns the order of things (route, send, conclude) and what a mixture of successes and failures
-//! means. The harness calls it for each event. Never publishes for a dry run, and never notifies
-//! about a notification.
+//! Owns the order of things (route, remember, tell, conclude). The harness calls it for each
+//! event. Never publishes for a dry run, never notifies about a notification, and never waits:
+//! whoever is still owed is told when the event comes again.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,17 +10,24 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use printery_config::{Fleet, Notifier as Policy, Route};
 use printery_events::ids::derived_id;
-use printery_events::payload::{Channel, Notification};
+use printery_events::payload::Channel;
 use printery_events::topology::NOTIFIER;
-use printery_events::{Event, Family, Payload};
+use printery_events::{Event, Family};
+use printery_fleet::destinations::Circuit;
+use printery_fleet::notices::{Ledger, Notice, State};
 use printery_harness::{Context, Effects, Handler, Outcome, Problems, Refusal};
-use printery_notices::{Facts, Receiver, Telling, Verdict};
+use printery_notices::{Facts, Receiver, Telling, Ways};
 use printery_probes::{Egress, Limits, Purpose};
 
-use crate::sender::{Sending, send};
+use crate::conclusion::{Concluded, effects, refusal};
+use crate::schedule::{Step, after};
+use crate::teller::{Now, Teller};
 
 /// How long connecting to a receiver may take. 5 s.
 const CONNECT: Duration = Duration::from_secs(5);
+
+/// How long an event waits when what is known about it cannot be read. 1 s.
+const REDIS_PAUSE: Duration = Duration::from_secs(1);
 
 /// Tells receivers about events.
 #[derive(Debug)]
@@ -28,6 +35,23 @@ pub(crate) struct Notifier {
     routes: Vec<Route>,
     receivers: BTreeMap<String, Receiver>,
     policy: Policy,
+}
+
+/// One event on its way to its receivers.
+#[derive(Clone, Copy)]
+struct News<'a> {
+    event: &'a Event,
+    facts: &'a Facts<'a>,
+    context: &'a Context,
+    now: Now,
+}
+
+impl<'a> News<'a> {
+    /// Tells it for the first time; whoever tells it again says so.
+    fn telling(&self, id: &'a str) -> Telling<'a> {
+        let timestamp = self.now.ms() / 1000;
+        Telling { event: self.event, facts: self.facts, id, timestamp, memory: None, tries: 0 }
+    }
 }
 
 impl Notifier {
@@ -39,8 +63,9 @@ impl Notifier {
         let egress = Egress::try_new(&fleet.egress).map_err(|error| error.to_string())?;
         let limits = Limits::new(fleet.notifier.timeout, CONNECT, 1);
         let client = egress.client(Purpose::Notify, &limits).map_err(|error| error.to_string())?;
+        let ways = Ways { client, egress, timeout: fleet.notifier.timeout };
         let usable = |(name, receiver): (&String, &printery_config::Receiver)| {
-            (name.clone(), Receiver::new(receiver, client.clone()))
+            (name.clone(), Receiver::new(receiver, fleet.notifier.retry, ways.clone()))
         };
         Ok(Self {
             routes: fleet.routes.clone(),
@@ -54,7 +79,7 @@ impl Notifier {
         printery_notices::receivers(&self.routes, facts)
             .into_iter()
             .filter_map(|name| self.receivers.get(name))
-            .filter(|receiver| receiver.wants(facts.event_type))
+            .filter(|receiver| receiver.wants(facts))
             .collect()
     }
 }
@@ -79,86 +104,108 @@ impl Handler for Notifier {
             }
             return Ok(Effects::none());
         }
+        let now = Now::new(context.started_ms);
+        let news = News { event, facts: &facts, context, now };
         // The log can be written at any time and twice; it waits until it is clear that the event
-        // is not told again.
+        // does not come again.
         let (logs, remote): (Vec<&Receiver>, Vec<&Receiver>) =
             chosen.into_iter().partition(|receiver| receiver.channel() == Channel::Log);
-        let mut sendings = self.send_all(&remote, event, &facts, context).await;
-        if let Some(refusal) = refusal(&sendings) {
+        let mut concluded = self.tell_remote(&remote, news).await?;
+        if let Some(refusal) = refusal(&concluded, now.ms()) {
             return Err(refusal);
         }
-        sendings.append(&mut self.send_all(&logs, event, &facts, context).await);
-        Ok(effects(&sendings, &facts, event, context.attempt))
+        for receiver in logs {
+            concluded.push(log(receiver, news).await);
+        }
+        Ok(effects(&concluded, event, facts.severity))
     }
 }
 
 impl Notifier {
-    /// Tells all receivers at once.
-    async fn send_all<'a>(
-        &self,
+    /// Tells all receivers at once that are not concluded yet, and then the fallback about those
+    /// that were given up.
+    async fn tell_remote<'a>(
+        &'a self,
         receivers: &[&'a Receiver],
-        event: &Event,
-        facts: &Facts<'_>,
-        context: &Context,
-    ) -> Vec<Sending<'a>> {
-        let sent = Family::NotificationSent.pattern();
-        let sends = receivers.iter().map(|receiver| async move {
-            // The same id as that of the `notification:sent` it leads to, whatever is repeated.
-            let id = derived_id(&event.id, NOTIFIER.name, sent, &receiver.name);
-            let telling = Telling { event, facts, id: &id, timestamp: 0 };
-            send(receiver, telling, &self.policy, context.started_ms, context.deadline).await
-        });
-        join_all(sends).await
-    }
-}
-
-/// Says when the whole event is put off: while nobody has been told and nobody has refused for
-/// good. Otherwise another attempt would tell some people twice.
-fn refusal(sendings: &[Sending<'_>]) -> Option<Refusal> {
-    let mut reasons = Vec::new();
-    let mut patience = None;
-    for sending in sendings {
-        let Verdict::Later { why, after } = &sending.verdict else { return None };
-        reasons.push(format!("{}: {why}", sending.receiver.name));
-        patience = patience.max(*after);
-    }
-    match (reasons.is_empty(), patience) {
-        (true, _) => None,
-        (false, Some(after)) => {
-            Some(Refusal::retry_after("receiver_busy", reasons.join("; "), after))
+        news: News<'_>,
+    ) -> Result<Vec<Concluded<'a>>, Refusal> {
+        if receivers.is_empty() {
+            return Ok(Vec::new());
         }
-        (false, None) => Some(Refusal::retry("receiver_unavailable", reasons.join("; "))),
+        let fallback = self.policy.fallback.as_ref().and_then(|name| self.receivers.get(name));
+        let aside = fallback.map(|receiver| (receiver, format!("{} (fallback)", receiver.name)));
+        let mut entries: Vec<&str> = receivers.iter().map(|one| one.name.as_str()).collect();
+        entries.extend(aside.as_ref().map(|(_, entry)| entry.as_str()));
+        let event = news.event;
+        let mut ledger = Ledger::of(&news.context.records, event.event_type.as_str(), &event.id);
+        let known = ledger.read(&entries).await.map_err(|error| {
+            let sentence = format!("who was told already cannot be read: {error}");
+            Refusal::retry_after("redis_unavailable", sentence, REDIS_PAUSE)
+        })?;
+        let told = receivers.iter().map(|receiver| {
+            self.see_to(receiver, &receiver.name, news, known.get(&*receiver.name))
+        });
+        let mut concluded = join_all(told).await;
+        if let Some((receiver, entry)) = &aside {
+            let lost: Vec<String> = concluded
+                .iter()
+                .filter(|one| one.notice.state == State::GivenUp)
+                .filter(|one| one.receiver.name != receiver.name)
+                .map(|one| format!("`{}` could not be told: {}", one.entry, one.notice.why))
+                .collect();
+            if !lost.is_empty() {
+                let facts = Facts { note: Some(lost.join("; ")), ..news.facts.clone() };
+                let news = News { facts: &facts, ..news };
+                let known = known.get(entry.as_str());
+                concluded.push(self.see_to(receiver, entry, news, known).await);
+            }
+        }
+        Ok(concluded)
+    }
+
+    /// Tells one receiver, unless that is over or not due yet.
+    async fn see_to<'a>(
+        &self,
+        receiver: &'a Receiver,
+        entry: &str,
+        news: News<'_>,
+        known: Option<&Notice>,
+    ) -> Concluded<'a> {
+        let waits = |notice: &&Notice| match notice.state {
+            State::Told | State::GivenUp => true,
+            State::Owed => notice.due_ms > news.now.ms(),
+        };
+        let notice = match known.filter(waits) {
+            Some(notice) => notice.clone(),
+            None if receiver.channel() == Channel::Log => log(receiver, news).await.notice,
+            None => {
+                let circuit = self.policy.circuit;
+                let teller = Teller {
+                    receiver,
+                    entry,
+                    records: &news.context.records,
+                    circuit: Circuit { failures: circuit.failures, open: circuit.open },
+                    now: news.now,
+                };
+                let id = identity(news.event, entry);
+                teller.step(news.telling(&id), known).await
+            }
+        };
+        Concluded { receiver, entry: entry.to_owned(), notice }
     }
 }
 
-/// Says for each receiver whether it was told.
-fn effects(sendings: &[Sending<'_>], facts: &Facts<'_>, event: &Event, attempt: u32) -> Effects {
-    sendings.iter().fold(Effects::none(), |effects, sending| {
-        let receiver = sending.receiver;
-        let error_message = match &sending.verdict {
-            Verdict::Told => None,
-            Verdict::Later { why, .. } | Verdict::Never { why } => Some(why.clone()),
-        };
-        let failed = error_message.is_some();
-        let notification = Notification {
-            deployment_id: facts.deployment_id.to_owned(),
-            trigger_event_id: event.id.clone(),
-            trigger_event_type: event.event_type.clone(),
-            receiver: receiver.name.clone(),
-            channel: receiver.channel(),
-            target: receiver.target(),
-            severity: facts.severity,
-            // Each attempt before this one made at least one request.
-            attempt: attempt.saturating_sub(1).saturating_add(sending.tries),
-            error_message,
-        };
-        let payload = if failed {
-            Payload::NotificationFailed(notification)
-        } else {
-            Payload::NotificationSent(notification)
-        };
-        effects.and_keyed(payload, &receiver.name)
-    })
+/// Writes to a log, which nobody has to remember.
+async fn log<'a>(receiver: &'a Receiver, news: News<'_>) -> Concluded<'a> {
+    let id = identity(news.event, &receiver.name);
+    let verdict = receiver.tell(news.telling(&id)).await.verdict;
+    let notice = after(None, Step::Answered(verdict), news.now.ms(), &receiver.retry);
+    Concluded { receiver, entry: receiver.name.clone(), notice }
+}
+
+/// The same id as that of the `notification:sent` it leads to, whatever is repeated.
+fn identity(event: &Event, entry: &str) -> String {
+    derived_id(&event.id, NOTIFIER.name, Family::NotificationSent.pattern(), entry)
 }
 
 #[cfg(test)]

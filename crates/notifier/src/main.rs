@@ -8,10 +8,12 @@ use std::process::ExitCode;
 
 use printery_events::topology::NOTIFIER;
 
+mod conclusion;
 mod handler;
 #[cfg(test)]
 mod sample;
-mod sender;
+mod schedule;
+mod teller;
 
 fn main() -> ExitCode {
     printery_harness::run(&NOTIFIER, |boot| handler::Notifier::try_new(&boot.fleet))

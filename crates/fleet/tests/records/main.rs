@@ -7,6 +7,7 @@
 
 mod controls;
 mod dead_letters;
+mod destinations;
 mod instances;
 mod moving;
 mod operator_log;

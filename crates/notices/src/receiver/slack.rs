@@ -1,34 +1,54 @@
 //! Slack incoming webhooks.
 //!
-//! Owns the request; the words come from `render`, the judgement from `verdict`. Called by
-//! `Receiver::tell`. Never sees a bot token: threads and edits need one and are not offered here.
+//! Owns the request and its judgement; the words come from `render`. Called by `Receiver`. Never
+//! sees a bot's token: threads and edits need one.
 
-use printery_probes::{GuardedClient, Method, Url, read_body};
+use printery_probes::{StatusCode, Url};
 
-use super::{Telling, answer, retry_after, without_answer};
+use super::exchange::{Answer, Request};
+use crate::facts::Facts;
 use crate::render;
-use crate::verdict::{self, Verdict};
+use crate::verdict::Verdict;
 
-/// The longest answer that is read; Slack's are a word. 4 KiB.
-const LONGEST_ANSWER: usize = 4 * 1024;
+/// Builds the one request.
+pub(super) fn request(url: &Url, channel: Option<&str>, facts: &Facts<'_>) -> Request {
+    Request::new(url.clone(), render::slack(facts, channel))
+}
 
-/// Posts one message.
-pub(super) async fn tell(
-    client: &GuardedClient,
-    url: &Url,
-    channel: Option<&str>,
-    telling: Telling<'_>,
-) -> Verdict {
-    let message = render::slack(telling.facts, channel);
-    let request = client.request(Method::POST, url).map(|request| request.json(&message));
-    let response = match answer(url, request).await {
-        Ok(response) => response,
-        Err(verdict) => return verdict,
-    };
-    let status = response.status();
-    let after = retry_after(response.headers());
-    match read_body(response, LONGEST_ANSWER).await {
-        Ok(body) => verdict::slack(status, after, &body),
-        Err(error) => without_answer(&error),
+/// Judges the answer.
+///
+/// # Source
+/// Slack, "Sending messages using incoming webhooks": success is 200 with the text `ok`.
+pub(super) fn judge(answer: &Answer) -> Verdict {
+    if answer.status == StatusCode::OK && answer.body == b"ok" {
+        return Verdict::Told;
+    }
+    answer.refused()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_ok_in_so_many_letters_is_success() {
+        let cases = [
+            (200, "ok", "told"),
+            (200, "", "never"),
+            (200, "{\"ok\":false}", "never"),
+            (201, "ok", "never"),
+            (403, "action_prohibited", "never"),
+            (404, "no_service", "never"),
+            (410, "channel_is_archived", "never"),
+            (302, "", "never"),
+            (429, "rate_limited", "later"),
+            (500, "rollup_error", "later"),
+            (503, "", "later"),
+        ];
+        for (status, body, expected) in cases {
+            let status = StatusCode::from_u16(status).unwrap();
+            let answer = Answer { status, after: None, body: body.as_bytes().to_vec() };
+            assert_eq!(judge(&answer).word(), expected, "{status} {body}");
+        }
     }
 }

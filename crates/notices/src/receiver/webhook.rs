@@ -1,36 +1,52 @@
 //! Generic webhooks, signed.
 //!
 //! Owns the request and its Standard Webhooks headers; the body comes from `render`. Called by
-//! `Receiver::tell`. Never follows a redirect and never reads the answer's body.
+//! `Receiver`. Never follows a redirect.
 
 use printery_config::SigningKey;
-use printery_probes::header::{CONTENT_TYPE, HeaderValue};
-use printery_probes::{GuardedClient, Method, Url};
+use printery_probes::Url;
 
-use super::{Telling, answer, retry_after};
+use super::Telling;
+use super::exchange::Request;
 use crate::render;
 use crate::sign::signatures;
-use crate::verdict::{self, Verdict};
 
-/// Posts one event.
-pub(super) async fn tell(
-    client: &GuardedClient,
-    url: &Url,
-    keys: &[SigningKey],
-    telling: Telling<'_>,
-) -> Verdict {
-    let body = render::webhook(telling.event, telling.facts).to_string();
-    let signature = signatures(keys, telling.id, telling.timestamp, body.as_bytes());
-    let request = client.request(Method::POST, url).map(|request| {
-        request
-            .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
-            .header("webhook-id", telling.id)
-            .header("webhook-timestamp", telling.timestamp.to_string())
-            .header("webhook-signature", signature)
-            .body(body)
-    });
-    match answer(url, request).await {
-        Ok(response) => verdict::webhook(response.status(), retry_after(response.headers())),
-        Err(verdict) => verdict,
+/// Builds the one request.
+pub(super) fn request(url: &Url, keys: &[SigningKey], telling: Telling<'_>) -> Request {
+    let body = render::webhook(telling.event, telling.facts);
+    let text = body.to_string();
+    let signature = signatures(keys, telling.id, telling.timestamp, text.as_bytes());
+    let headers = vec![
+        ("webhook-id", telling.id.to_owned()),
+        ("webhook-timestamp", telling.timestamp.to_string()),
+        ("webhook-signature", signature),
+    ];
+    Request { url: url.clone(), body, text: Some(text), headers }
+}
+
+#[cfg(test)]
+mod tests {
+    use printery_probes::StatusCode;
+
+    use crate::receiver::exchange::Answer;
+
+    #[test]
+    fn a_webhook_is_judged_by_its_status() {
+        let cases = [
+            (200, "told"),
+            (204, "told"),
+            (301, "never"),
+            (400, "never"),
+            (408, "later"),
+            (410, "never"),
+            (425, "later"),
+            (429, "later"),
+            (502, "later"),
+        ];
+        for (status, expected) in cases {
+            let status = StatusCode::from_u16(status).unwrap();
+            let answer = Answer { status, after: None, body: b"anything".to_vec() };
+            assert_eq!(answer.judged().word(), expected, "{status}");
+        }
     }
 }

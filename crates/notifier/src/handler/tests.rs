@@ -5,9 +5,10 @@ use std::time::Duration;
 use printery_config::{Fleet, SigningKey};
 use printery_events::ids::derived_id;
 use printery_events::{Event, Family, Payload};
+use printery_fleet::Records;
 use printery_harness::{Context, Handler, Outcome, Wish};
 use printery_notices::signatures;
-use printery_testkit::{Answer, HttpService};
+use printery_testkit::{Answer, HttpService, RedisServer, eventually};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -20,28 +21,55 @@ const KEY: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const NOW_MS: u64 = 1_763_791_200_500;
 
 /// A Slack, a signed webhook and the log, all of them told everything.
-fn notifier(slack: &str, hook: &str, extra: &str) -> Notifier {
-    let file = format!(
+fn file(slack: &str, hook: &str, extra: &str) -> String {
+    format!(
         "egress: {{ allow_loopback: true }}\n\
-         notifier: {{ attempts: 2, timeout: 2s, backoff: {{ base: 1ms, cap: 1s }} }}\n\
-         receivers:\n  chat: {{ slack: {{ url: '{slack}', channel: '#deploys' }} }}\n  \
+         receivers:\n  chat: {{ slack: {{ url: '{slack}', channel: '#deploys' }}, pace: 0s }}\n  \
          bus: {{ webhook: {{ url: '{hook}', secret: {KEY}, events: ['deployment:*'] }} }}\n  \
          book: log\n{extra}"
-    );
-    Notifier::try_new(&Fleet::parse("f", &file, &|_| None).unwrap()).unwrap()
+    )
 }
 
-const ALL: &str = "routes: [{ to: [chat, bus, book] }]";
-const CHAT: &str = "routes: [{ to: [chat, book] }]";
+const ALL: &str = "routes: [{ to: [chat, bus, book] }]\n";
+const CHAT: &str = "routes: [{ to: [chat, book] }]\n";
+const BUS: &str = "routes: [{ to: [bus] }]\n";
+const NOBODY: &str = "http://127.0.0.1:1/x";
 
-fn context(attempt: u32) -> Context {
-    Context {
-        attempt,
-        deadline: Instant::now() + Duration::from_secs(60),
-        cancelled: CancellationToken::new(),
-        started_ms: NOW_MS,
-        instance: "notifier-host-1-a".to_owned(),
-        records: printery_harness::fleet::Records::try_new("redis://127.0.0.1:1", "t").unwrap(),
+/// A notifier and the Redis that it remembers in.
+struct Scene {
+    notifier: Notifier,
+    server: RedisServer,
+}
+
+impl Scene {
+    async fn of(file: &str) -> Self {
+        let fleet = Fleet::parse("f", file, &|_| None).unwrap();
+        Self { notifier: Notifier::try_new(&fleet).unwrap(), server: RedisServer::start().await }
+    }
+
+    async fn new(slack: &str, hook: &str, extra: &str) -> Self {
+        Self::of(&file(slack, hook, extra)).await
+    }
+
+    /// Handles an event some time after it was first handled.
+    async fn later(&self, event: &Event, after: Duration) -> Outcome {
+        let context = Context {
+            attempt: 1,
+            deadline: Instant::now() + Duration::from_secs(60),
+            cancelled: CancellationToken::new(),
+            started_ms: NOW_MS + u64::try_from(after.as_millis()).unwrap(),
+            instance: "notifier-host-1-a".to_owned(),
+            records: Records::try_new(&self.server.url(), "t").unwrap(),
+        };
+        self.notifier.handle(event, &context).await
+    }
+
+    async fn handle(&self, event: &Event) -> Outcome {
+        self.later(event, Duration::ZERO).await
+    }
+
+    async fn told(&self, event: &Event) -> Vec<String> {
+        published(&self.handle(event).await)
     }
 }
 
@@ -63,8 +91,15 @@ fn published(outcome: &Outcome) -> Vec<String> {
     effects.payloads().map(line).collect()
 }
 
-async fn told(notifier: &Notifier, event: &Event) -> Vec<String> {
-    published(&notifier.handle(event, &context(1)).await)
+/// How many requests a path has seen.
+fn asked(service: &HttpService, path: &str) -> usize {
+    service.requests().iter().filter(|request| request.path == path).count()
+}
+
+fn owed(outcome: Outcome) -> (&'static str, Duration, String) {
+    let refusal = outcome.expect_err("somebody is still owed");
+    let Wish::RetryAfter(wait) = refusal.wish else { panic!("{refusal:?}") };
+    (refusal.code, wait, refusal.sentence)
 }
 
 #[tokio::test]
@@ -72,8 +107,8 @@ async fn everybody_is_told_once_and_an_event_says_so_for_each() {
     let service = HttpService::start().await;
     service.answer_at("/chat/secret", ok());
     let url = service.url();
-    let notifier = notifier(&format!("{url}/chat/secret"), &format!("{url}/bus"), ALL);
-    let outcome = notifier.handle(&sample::started(), &context(1)).await;
+    let scene = Scene::new(&format!("{url}/chat/secret"), &format!("{url}/bus"), ALL).await;
+    let outcome = scene.handle(&sample::started()).await;
     let expected = ["sent chat slack 1", "sent bus webhook 1", "sent book log 1"];
     assert_eq!(published(&outcome), expected);
     assert_eq!(service.requests().len(), 2);
@@ -83,11 +118,24 @@ async fn everybody_is_told_once_and_an_event_says_so_for_each() {
 }
 
 #[tokio::test]
+async fn an_event_that_comes_again_is_told_nobody_twice() {
+    let service = HttpService::start().await;
+    service.answer_at("/chat", ok());
+    let url = service.url();
+    let scene = Scene::new(&format!("{url}/chat"), &format!("{url}/bus"), ALL).await;
+    let first = scene.told(&sample::started()).await;
+    // As a replica does that takes it over before the first one's commit.
+    assert_eq!(scene.told(&sample::started()).await, first);
+    assert_eq!(service.requests().len(), 2);
+    assert_eq!(scene.told(&sample::failed()).await.len(), 3, "another event is news");
+    assert_eq!(service.requests().len(), 4);
+}
+
+#[tokio::test]
 async fn a_webhook_is_signed_over_what_is_sent_and_named_as_its_result() {
     let service = HttpService::start().await;
-    let notifier = notifier("http://127.0.0.1:1/x", &service.url(), "routes: [{ to: [bus] }]\n");
-    let event = sample::started();
-    assert_eq!(told(&notifier, &event).await, ["sent bus webhook 1"]);
+    let scene = Scene::new(NOBODY, &service.url(), BUS).await;
+    assert_eq!(scene.told(&sample::started()).await, ["sent bus webhook 1"]);
     let request = &service.requests()[0];
     let id = derived_id("e-1", "notifier", Family::NotificationSent.pattern(), "bus");
     assert_eq!(request.headers["webhook-id"], id);
@@ -103,8 +151,8 @@ async fn a_webhook_is_signed_over_what_is_sent_and_named_as_its_result() {
 #[tokio::test]
 async fn a_webhook_is_sent_only_the_events_it_wants() {
     let service = HttpService::start().await;
-    let notifier = notifier("http://127.0.0.1:1/x", &service.url(), "routes: [{ to: [bus] }]\n");
-    assert_eq!(told(&notifier, &sample::health("HEALTHY")).await, Vec::<String>::new());
+    let scene = Scene::new(NOBODY, &service.url(), BUS).await;
+    assert_eq!(scene.told(&sample::health("HEALTHY")).await, Vec::<String>::new());
     assert!(service.requests().is_empty());
 }
 
@@ -113,25 +161,122 @@ async fn a_permanent_refusal_is_published_and_asked_once() {
     let service = HttpService::start().await;
     service.answer_at("/chat", Answer::Full(404, Vec::new(), "no_service".to_owned()));
     let url = service.url();
-    let notifier = notifier(&format!("{url}/chat"), &format!("{url}/bus"), ALL);
+    let scene = Scene::new(&format!("{url}/chat"), &format!("{url}/bus"), ALL).await;
     let expected = [
         "failed chat slack 1: answered 404 \"no_service\"",
         "sent bus webhook 1",
         "sent book log 1",
     ];
-    assert_eq!(told(&notifier, &sample::started()).await, expected);
+    assert_eq!(scene.told(&sample::started()).await, expected);
+    assert_eq!(scene.told(&sample::started()).await, expected, "nor is it asked again");
     assert_eq!(service.requests().len(), 2);
 }
 
 #[tokio::test]
-async fn an_outage_of_the_only_receiver_puts_the_event_off() {
+async fn who_is_owed_is_told_when_the_event_comes_again_and_nobody_else_is() {
+    let service = HttpService::start().await;
+    service.answer_at("/chat", Answer::Status(503));
+    let url = service.url();
+    let scene = Scene::new(&format!("{url}/chat"), &format!("{url}/bus"), ALL).await;
+    let event = sample::started();
+    let (code, wait, why) = owed(scene.handle(&event).await);
+    assert_eq!((code, why.as_str()), ("receiver_unavailable", "chat: answered 503"));
+    assert!(wait <= Duration::from_secs(5), "{wait:?}");
+    assert_eq!((asked(&service, "/chat"), asked(&service, "/bus")), (1, 1));
+
+    let early = scene.later(&event, Duration::from_secs(2)).await;
+    assert!(owed(early).1 <= Duration::from_secs(4), "it is not due yet");
+    assert_eq!(asked(&service, "/chat"), 1);
+
+    service.answer_at("/chat", ok());
+    let outcome = scene.later(&event, Duration::from_secs(6)).await;
+    let expected = ["sent chat slack 2", "sent bus webhook 1", "sent book log 1"];
+    assert_eq!(published(&outcome), expected);
+    assert_eq!((asked(&service, "/chat"), asked(&service, "/bus")), (2, 1));
+}
+
+#[tokio::test]
+async fn a_receiver_that_never_answers_is_given_up_and_the_fallback_hears_of_it_once() {
+    let service = HttpService::start().await;
+    service.answer_at("/bus", Answer::Status(502));
+    service.answer_at("/chat", ok());
+    let url = service.url();
+    let extra = "notifier: { attempts: 2, backoff: { base: 1s, cap: 1s }, fallback: chat }\n\
+                 routes: [{ to: [bus] }]\n";
+    let scene = Scene::new(&format!("{url}/chat"), &format!("{url}/bus"), extra).await;
+    let event = sample::failed();
+    assert_eq!(owed(scene.handle(&event).await).0, "receiver_unavailable");
+    assert_eq!(asked(&service, "/chat"), 0, "it is not lost yet");
+    let expected =
+        ["failed bus webhook 2: answered 502; given up after 2 requests", "sent chat slack 1"];
+    let last = Duration::from_secs(2);
+    assert_eq!(published(&scene.later(&event, last).await), expected);
+    assert_eq!(published(&scene.later(&event, last).await), expected);
+    assert_eq!((asked(&service, "/chat"), asked(&service, "/bus")), (1, 2));
+    let said = service.requests().pop().unwrap().json().to_string();
+    assert!(said.contains("`bus` could not be told: answered 502; given up"), "{said}");
+}
+
+#[tokio::test]
+async fn a_dead_receiver_is_left_alone_and_holds_up_nobody() {
+    let service = HttpService::start().await;
+    service.answer_at("/chat", Answer::Status(500));
+    let url = service.url();
+    let circuit = "notifier: { circuit: { failures: 3, open: 60s } }\n";
+    let extra = format!("{circuit}{ALL}");
+    let scene = Scene::new(&format!("{url}/chat"), &format!("{url}/bus"), &extra).await;
+    for n in 0..3 {
+        let event = Event { id: format!("dead-{n}"), ..sample::started() };
+        assert_eq!(owed(scene.handle(&event).await).0, "receiver_unavailable", "{n}");
+    }
+    for n in 3..6 {
+        let event = Event { id: format!("dead-{n}"), ..sample::started() };
+        let (code, wait, why) = owed(scene.handle(&event).await);
+        assert_eq!(code, "breaker_open", "{n}: {why}");
+        assert!(wait > Duration::from_secs(20), "{wait:?}");
+    }
+    assert_eq!((asked(&service, "/chat"), asked(&service, "/bus")), (3, 6));
+}
+
+#[tokio::test]
+async fn a_receiver_that_lives_again_is_tried_by_one_event_and_then_by_all() {
     let service = HttpService::start().await;
     service.answer(Answer::Status(500));
-    let notifier = notifier(&service.url(), "http://127.0.0.1:1/x", CHAT);
-    let refusal = notifier.handle(&sample::started(), &context(1)).await.unwrap_err();
-    assert_eq!((refusal.code, refusal.wish), ("receiver_unavailable", Wish::Retry));
-    assert_eq!(refusal.sentence, "chat: answered 500 \"\"");
-    assert_eq!(service.requests().len(), 2, "the policy's two requests");
+    let extra = format!("notifier: {{ circuit: {{ failures: 1, open: 1ms }} }}\n{CHAT}");
+    let scene = Scene::new(&service.url(), NOBODY, &extra).await;
+    let first = Event { id: "first".to_owned(), ..sample::started() };
+    owed(scene.handle(&first).await);
+    service.answer(ok());
+    let found = eventually("a trial", Duration::from_secs(10), async || {
+        let second = Event { id: "second".to_owned(), ..sample::started() };
+        // Long after it was put off; the circuit itself goes by the server's clock.
+        let outcome = scene.later(&second, Duration::from_secs(300)).await;
+        outcome.map_err(|refusal| refusal.sentence)
+    })
+    .await;
+    assert_eq!(published(&Ok(found)), ["sent chat slack 1", "sent book log 1"]);
+    let again = scene.later(&first, Duration::from_secs(6)).await;
+    assert_eq!(published(&again), ["sent chat slack 2", "sent book log 1"]);
+}
+
+#[tokio::test]
+async fn a_receiver_s_pace_gives_each_event_a_place() {
+    let service = HttpService::start().await;
+    service.answer(ok());
+    let file = file(&service.url(), NOBODY, CHAT).replace("pace: 0s", "pace: 60s");
+    let scene = Scene::of(&file).await;
+    let event = |n: u32| Event { id: format!("paced-{n}"), ..sample::started() };
+    assert_eq!(scene.told(&event(0)).await, ["sent chat slack 1", "sent book log 1"]);
+    for n in 1..4 {
+        let (code, wait, why) = owed(scene.handle(&event(n)).await);
+        assert_eq!((code, why.as_str()), ("receiver_paced", "chat: waits for its place in line"));
+        let place = Duration::from_secs(60 * u64::from(n));
+        assert!(wait <= place && wait + Duration::from_secs(30) > place, "{n}: {wait:?}");
+    }
+    assert_eq!(service.requests().len(), 1);
+    // Its place has come: it is told without standing in line again.
+    let outcome = scene.later(&event(2), Duration::from_secs(121)).await;
+    assert_eq!(published(&outcome), ["sent chat slack 1", "sent book log 1"]);
 }
 
 #[tokio::test]
@@ -139,67 +284,59 @@ async fn an_unreachable_receiver_puts_the_event_off_without_its_address() {
     let service = HttpService::start().await;
     service.stop();
     let url = format!("{}/hooks/secret", service.url());
-    printery_testkit::eventually("refused", Duration::from_secs(5), async || {
+    eventually("refused", Duration::from_secs(5), async || {
         tokio::net::TcpStream::connect(service.addr()).await.is_err()
     })
     .await;
-    let notifier = notifier(&url, "http://127.0.0.1:1/x", CHAT);
-    let refusal = notifier.handle(&sample::started(), &context(1)).await.unwrap_err();
-    assert_eq!(refusal.wish, Wish::Retry);
-    assert!(!refusal.sentence.contains("secret"), "{}", refusal.sentence);
+    let scene = Scene::new(&url, NOBODY, CHAT).await;
+    let (_, _, why) = owed(scene.handle(&sample::started()).await);
+    assert!(why.starts_with("chat: ") && !why.contains("secret"), "{why}");
 }
 
 #[tokio::test]
 async fn patience_that_a_receiver_asks_for_is_given() {
     let service = HttpService::start().await;
-    let wait = vec![("retry-after".to_owned(), "30".to_owned())];
-    service.answer(Answer::Full(429, wait, "rate_limited".to_owned()));
-    let notifier = notifier(&service.url(), "http://127.0.0.1:1/x", CHAT);
-    let refusal = notifier.handle(&sample::started(), &context(1)).await.unwrap_err();
-    assert_eq!(refusal.wish, Wish::RetryAfter(Duration::from_secs(30)));
-    assert_eq!(refusal.code, "receiver_busy");
-    assert_eq!(service.requests().len(), 1, "it is not asked again before that");
-}
-
-#[tokio::test]
-async fn who_was_told_is_not_told_again_because_another_is_down() {
-    let service = HttpService::start().await;
-    service.answer_at("/chat", Answer::Status(503));
-    let url = service.url();
-    let notifier = notifier(&format!("{url}/chat"), &format!("{url}/bus"), ALL);
-    let expected =
-        ["failed chat slack 2: answered 503 \"\"", "sent bus webhook 1", "sent book log 1"];
-    assert_eq!(told(&notifier, &sample::started()).await, expected);
-    let bus = service.requests().iter().filter(|request| request.path == "/bus").count();
-    assert_eq!(bus, 1);
+    for (header, least) in [("30", 25), ("Fri, 31 Dec 2027 23:59:59 GMT", 3590)] {
+        let wait = vec![("retry-after".to_owned(), header.to_owned())];
+        service.answer(Answer::Full(429, wait, "rate_limited".to_owned()));
+        let scene = Scene::new(&service.url(), NOBODY, CHAT).await;
+        let before = service.requests().len();
+        let (code, wait, _) = owed(scene.handle(&sample::started()).await);
+        assert_eq!(code, "receiver_busy");
+        assert!(wait > Duration::from_secs(least), "{header}: {wait:?}");
+        let other = Event { id: "other".to_owned(), ..sample::started() };
+        let why = "chat: it asked to be left alone";
+        assert_eq!(owed(scene.handle(&other).await).2, why, "nor by another event");
+        assert_eq!(service.requests().len(), before + 1, "it is not asked again before that");
+    }
 }
 
 #[tokio::test]
 async fn a_silent_receiver_is_given_up_in_time() {
     let service = HttpService::start().await;
     service.answer(Answer::Hang);
-    let file = format!(
-        "egress: {{ allow_loopback: true }}\nnotifier: {{ attempts: 1, timeout: 50ms }}\n\
-         receivers: {{ chat: {{ slack: '{}' }} }}\nroutes: [{{ to: [chat] }}]",
-        service.url()
-    );
-    let fleet = Fleet::parse("f", &file, &|_| None).unwrap();
-    let notifier = Notifier::try_new(&fleet).unwrap();
-    let refusal = notifier.handle(&sample::started(), &context(1)).await.unwrap_err();
-    assert_eq!(refusal.wish, Wish::Retry);
-    assert!(refusal.sentence.contains("no complete answer in time"), "{}", refusal.sentence);
+    let extra = format!("notifier: {{ timeout: 50ms }}\n{CHAT}");
+    let scene = Scene::new(&service.url(), NOBODY, &extra).await;
+    let (_, _, why) = owed(scene.handle(&sample::started()).await);
+    assert!(why.contains("no complete answer in time"), "{why}");
+}
+
+#[tokio::test]
+async fn without_its_records_an_event_waits_and_uses_no_attempt() {
+    let service = HttpService::start().await;
+    service.answer(ok());
+    let scene = Scene::new(&service.url(), NOBODY, CHAT).await;
+    scene.server.kill9();
+    let (code, wait, _) = owed(scene.handle(&sample::started()).await);
+    assert_eq!((code, wait), ("redis_unavailable", Duration::from_secs(1)));
+    assert!(service.requests().is_empty());
 }
 
 #[tokio::test]
 async fn this_machine_is_not_told_unless_the_file_allows_it() {
     let service = HttpService::start().await;
-    let file = format!(
-        "receivers: {{ chat: {{ slack: '{}' }} }}\nroutes: [{{ to: [chat] }}]",
-        service.url()
-    );
-    let fleet = Fleet::parse("f", &file, &|_| None).unwrap();
-    let notifier = Notifier::try_new(&fleet).unwrap();
-    let lines = told(&notifier, &sample::started()).await;
+    let file = file(&service.url(), NOBODY, CHAT).replace("true", "false");
+    let lines = Scene::of(&file).await.told(&sample::started()).await;
     assert!(lines[0].contains("blocked by the egress policy"), "{lines:?}");
     assert!(service.requests().is_empty());
 }
@@ -209,18 +346,17 @@ async fn a_redirect_is_not_followed() {
     let service = HttpService::start().await;
     let elsewhere = vec![("location".to_owned(), "/elsewhere".to_owned())];
     service.answer_at("/bus", Answer::Full(302, elsewhere, String::new()));
-    let hook = format!("{}/bus", service.url());
-    let notifier = notifier("http://127.0.0.1:1/x", &hook, "routes: [{ to: [bus] }]\n");
-    assert_eq!(told(&notifier, &sample::started()).await, ["failed bus webhook 1: answered 302"]);
+    let scene = Scene::new(NOBODY, &format!("{}/bus", service.url()), BUS).await;
+    assert_eq!(scene.told(&sample::started()).await, ["failed bus webhook 1: answered 302"]);
     assert_eq!(service.requests().len(), 1);
 }
 
 #[tokio::test]
 async fn a_dry_run_sends_nothing_and_publishes_nothing() {
     let service = HttpService::start().await;
-    let notifier = notifier(&service.url(), &service.url(), ALL);
+    let scene = Scene::new(&service.url(), &service.url(), ALL).await;
     let event = Event { dry_run: true, ..sample::failed() };
-    assert_eq!(told(&notifier, &event).await, Vec::<String>::new());
+    assert_eq!(scene.told(&event).await, Vec::<String>::new());
     assert!(service.requests().is_empty());
 }
 
@@ -228,12 +364,12 @@ async fn a_dry_run_sends_nothing_and_publishes_nothing() {
 async fn a_notification_never_causes_a_notification() {
     let service = HttpService::start().await;
     service.answer(ok());
-    let notifier = notifier(&service.url(), &service.url(), ALL);
-    let outcome = notifier.handle(&sample::started(), &context(1)).await.unwrap();
+    let scene = Scene::new(&service.url(), &service.url(), ALL).await;
+    let outcome = scene.handle(&sample::started()).await.unwrap();
     let requests = service.requests().len();
     for payload in outcome.payloads() {
         let event = Event { payload: payload.clone(), ..sample::started() };
-        assert_eq!(told(&notifier, &event).await, Vec::<String>::new());
+        assert_eq!(scene.told(&event).await, Vec::<String>::new());
     }
     assert_eq!(service.requests().len(), requests);
 }
