@@ -5,12 +5,20 @@
 
 mod environment;
 mod image;
+mod judgement;
+mod outside;
 
+use printery_expressions::Condition;
 use serde::Serialize;
 
 pub use self::environment::{EnvCheck, EnvRule, EnvSource, Requirement};
 pub use self::image::{ImageCheck, ImageRequirements, RegistryLogin};
+pub use self::judgement::{DEPLOYMENT, GateCheck, IN_WINDOW, PolicyCheck, WindowCheck};
+pub use self::outside::{
+    Credential, CredentialCheck, DnsCheck, DownCheck, OAuth2Client, RecordKind,
+};
 use crate::condition;
+use crate::postgres::{self, MigrationsCheck, PostgresProbe};
 use crate::probe::{self, HttpParts, HttpProbe, Limits, RedisProbe, StatusSet};
 use crate::problem::Code;
 use crate::socket::TcpProbe;
@@ -45,6 +53,8 @@ pub struct Check {
     pub enforce: Enforce,
     /// What it means when the check cannot be made; `None` where the validator's own rule is to hold.
     pub on_error: Option<OnError>,
+    /// On which deployments it is made; `None`: on all.
+    pub when: Option<Condition>,
     /// The sentence shown instead of the probe's own when the check does not pass.
     pub message: Option<String>,
     /// What the reader of a failure can do about it.
@@ -68,6 +78,26 @@ pub enum CheckSpec {
     /// An image that a registry must have.
     #[serde(rename = "oci_image")]
     Image(Box<ImageCheck>),
+    /// A PostgreSQL that must let us in.
+    Postgres(Box<PostgresProbe>),
+    /// A schema that must fit.
+    Migrations(Box<MigrationsCheck>),
+    /// A name that must be known.
+    Dns(DnsCheck),
+    /// Services that must be found by name, and be there.
+    #[serde(rename = "service_discovery")]
+    Discovery(DnsCheck),
+    /// A credential that must be valid.
+    Credential(Box<CredentialCheck>),
+    /// A condition that the deployment must meet.
+    Policy(PolicyCheck),
+    /// Times at which it may begin.
+    Window(WindowCheck),
+    /// Somebody's approval.
+    Gate(GateCheck),
+    /// An address that nobody must answer at.
+    #[serde(rename = "expect_down")]
+    Down(DownCheck),
     /// A check that is not configured here: reported as `skipped`, never as failed.
     Skipped {
         /// The kind it would be.
@@ -86,16 +116,28 @@ impl CheckSpec {
             Self::Http(_) => "http",
             Self::Tcp(_) => "tcp",
             Self::Image(_) => "oci_image",
+            Self::Postgres(_) => "postgres",
+            Self::Migrations(_) => "migrations",
+            Self::Dns(_) => "dns",
+            Self::Discovery(_) => "service_discovery",
+            Self::Credential(_) => "credential",
+            Self::Policy(_) => "policy",
+            Self::Window(_) => "window",
+            Self::Gate(_) => "gate",
+            Self::Down(_) => "expect_down",
             Self::Skipped { of, .. } => of,
         }
     }
 }
 
 /// The kinds this version knows, and those of later ones.
-const KINDS: [&str; 5] = ["env", "redis", "http", "tcp", "oci_image"];
-const LATER_KINDS: [&str; 11] = [
+const KINDS: [&str; 14] = [
+    "env",
+    "redis",
+    "http",
+    "tcp",
+    "oci_image",
     "postgres",
-    "mysql",
     "migrations",
     "dns",
     "service_discovery",
@@ -104,8 +146,8 @@ const LATER_KINDS: [&str; 11] = [
     "window",
     "gate",
     "expect_down",
-    "grpc",
 ];
+const LATER_KINDS: [&str; 2] = ["mysql", "grpc"];
 
 impl Check {
     /// Reads one entry of `checks:`.
@@ -114,6 +156,7 @@ impl Check {
         let on_error = table.word("on_error", &OnError::WORDS);
         let message = table.text("message");
         let suggestion = table.text("suggestion");
+        let when = judgement::when(&mut table);
         let skipped = condition::unless_env(&mut table);
         let kind = kind(&mut table)?;
         let spec = match skipped {
@@ -124,9 +167,17 @@ impl Check {
             }
             None => CheckSpec::read(kind, &mut table, limits),
         };
-        table.later(&["when", "expr", "retry_on"]);
+        table.later(&["retry_on"]);
         table.close();
-        Some(Self { name: name.to_owned(), enforce, on_error, message, suggestion, spec: spec? })
+        Some(Self {
+            name: name.to_owned(),
+            enforce,
+            on_error,
+            when,
+            message,
+            suggestion,
+            spec: spec?,
+        })
     }
 }
 
@@ -165,6 +216,25 @@ impl CheckSpec {
             "oci_image" => {
                 ImageCheck::read(table, limits).map(|image| Self::Image(Box::new(image)))
             }
+            "postgres" => {
+                let dsn = postgres::address(table, "dsn");
+                let probe = PostgresProbe::read(table, limits);
+                dsn.map(|dsn| Self::Postgres(Box::new(probe(dsn))))
+            }
+            "migrations" => {
+                let check = MigrationsCheck::read(table, limits);
+                check.map(|check| Self::Migrations(Box::new(check)))
+            }
+            "dns" => DnsCheck::read(table, limits, false).map(Self::Dns),
+            "service_discovery" => DnsCheck::read(table, limits, true).map(Self::Discovery),
+            "credential" => {
+                let check = CredentialCheck::read(table, limits);
+                check.map(|check| Self::Credential(Box::new(check)))
+            }
+            "policy" => PolicyCheck::read(table).map(Self::Policy),
+            "window" => WindowCheck::read(table).map(Self::Window),
+            "gate" => Some(Self::Gate(GateCheck::read(table))),
+            "expect_down" => DownCheck::read(table, limits).map(Self::Down),
             "redis" => {
                 table.must("url");
                 let url = table.redis_url("url");

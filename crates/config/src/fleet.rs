@@ -28,6 +28,7 @@ use crate::schema::Ear;
 use crate::sections;
 use crate::service::Service;
 use crate::validator::Validator;
+use crate::window::Window;
 
 /// The fleet that runs without any file.
 const MATERI: &str = include_str!("../../../deploy/fleets/materi.yaml");
@@ -58,6 +59,8 @@ pub struct Fleet {
     pub endpoints: BTreeMap<String, Endpoint>,
     /// What is checked before a deployment, by name.
     pub checks: BTreeMap<String, Check>,
+    /// Times of the week, by name.
+    pub windows: BTreeMap<String, Window>,
     /// The validator's settings.
     pub validator: Validator,
     /// The dependency-checker's settings.

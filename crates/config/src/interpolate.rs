@@ -40,6 +40,11 @@ impl<'a> Variables<'a> {
         Self { env, vars, left: Cell::new(MOST_BYTES), not_here: Cell::new(false) }
     }
 
+    /// Returns the file's own `vars`.
+    pub(crate) fn vars(&self) -> &BTreeMap<String, String> {
+        &self.vars
+    }
+
     /// Looks up a variable, or reads the file its `<NAME>_FILE` twin names. An empty value counts
     /// as unset, as it does in a shell's `:-`.
     pub(crate) fn env(&self, name: &str) -> Result<Option<String>, String> {

@@ -19,12 +19,14 @@ pub mod import;
 mod interpolate;
 pub mod needs;
 mod node;
+mod postgres;
 mod probe;
 mod problem;
 mod reader;
 mod receiver;
 mod route;
 mod scalar;
+mod scene;
 mod schema;
 mod secret;
 mod sections;
@@ -36,14 +38,17 @@ mod table;
 mod template;
 mod validator;
 pub mod vocabulary;
+pub mod window;
 mod yaml;
 
 pub use address::{HostPort, RedisUrl, SecretUrl, TargetUrl};
 pub use bus::{BusDurability, RedisTls};
 pub use case::{Case, Ending, Expected};
 pub use check::{
-    Check, CheckSpec, Enforce, EnvCheck, EnvRule, EnvSource, ImageCheck, ImageRequirements,
-    RegistryLogin, Requirement as EnvRequirement,
+    Check, CheckSpec, Credential, CredentialCheck, DEPLOYMENT, DnsCheck, DownCheck, Enforce,
+    EnvCheck, EnvRule, EnvSource, GateCheck, IN_WINDOW, ImageCheck, ImageRequirements,
+    OAuth2Client, PolicyCheck, RecordKind, RegistryLogin, Requirement as EnvRequirement,
+    WindowCheck,
 };
 pub use dependency::{AnswerAge, Background, DependencyChecker, ProbeConcurrency};
 pub use egress::EgressRules;
@@ -58,6 +63,7 @@ pub use health::{
     RateThresholds, RollbackMode, RollbackRules, StopEarly, Trigger, VerdictRules,
 };
 pub use interpolate::Env;
+pub use postgres::{MIGRATION_ADAPTERS, MigrationsCheck, PostgresProbe, PostgresRole};
 pub use probe::{HttpProbe, LatencyThresholds, Limits, Method, RedisProbe, StatusSet};
 pub use problem::{Code, Position, Problem, Problems, Severity};
 pub use receiver::{
@@ -65,10 +71,12 @@ pub use receiver::{
     SmtpSecurity, SmtpServer,
 };
 pub use route::{Glob, Match, Route};
+pub use scene::{Scene, speaks_of_one_service};
 pub use schema::schema;
 pub use secret::Secret;
 pub use service::{Criticality, Requires, Service};
-pub use template::Template;
 pub use socket::{CertificateRules, StartTls, TcpProbe, TlsProbe, TlsVersion};
+pub use template::Template;
 pub use validator::{OnError, Validator};
+pub use window::{Window, WindowTime};
 pub use yaml::to_yaml;

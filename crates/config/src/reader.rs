@@ -23,6 +23,7 @@ pub(crate) enum Refers {
     Dependency,
     Check,
     Receiver,
+    Window,
 }
 
 impl Refers {
@@ -32,6 +33,7 @@ impl Refers {
             Self::Dependency => ("dependency", "a service or endpoint"),
             Self::Check => ("check", "a name in `checks`"),
             Self::Receiver => ("receiver", "a name in `receivers`"),
+            Self::Window => ("window", "a name in `windows`"),
         }
     }
 }

@@ -24,13 +24,14 @@ use crate::scalar;
 use crate::service::{Service, ServiceDefaults};
 use crate::table::Table;
 use crate::validator::Validator;
+use crate::window::Window;
 
 /// The stages of a fleet that names none.
 const STAGES: [&str; 3] = ["vercel", "railway", "folio"];
 
 /// Sections that only later versions understand.
-const LATER: [&str; 7] =
-    ["store", "telemetry", "windows", "profiles", "inhibit", "silences_api", "templates"];
+const LATER: [&str; 6] =
+    ["store", "telemetry", "profiles", "inhibit", "silences_api", "templates"];
 
 /// Reads `vars`, which may refer to the environment and to files.
 pub(crate) fn vars(reader: &Reader<'_>, root: &Node) -> BTreeMap<String, String> {
@@ -73,6 +74,7 @@ pub(crate) fn fleet(reader: &Reader<'_>, root: &Node) -> Fleet {
         endpoints,
         checks,
         validator,
+        windows: Window::read_all(&mut top),
         dependency_checker,
         health_monitor,
         notifier,

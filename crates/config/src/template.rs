@@ -131,7 +131,8 @@ impl Table<'_, '_> {
         read.collect()
     }
 
-    fn template_of(&self, node: &Node, what: &str) -> Option<Template> {
+    /// Reads one template.
+    pub(crate) fn template_of(&self, node: &Node, what: &str) -> Option<Template> {
         let read = match &node.value {
             Value::Text(written) => {
                 let kept = written.replace(OPEN, &format!("${OPEN}"));

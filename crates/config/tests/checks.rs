@@ -1,7 +1,7 @@
 //! Checks of the fleet file: what each kind accepts, what it makes of it, what it refuses.
 #![expect(clippy::unwrap_used, reason = "a set-up that fails is a failed test")]
 
-use printery_config::{CheckSpec, Enforce, Fleet, OnError};
+use printery_config::{CheckSpec, Credential, Enforce, Fleet, OnError, PostgresRole, RecordKind};
 
 fn parse(check: &str) -> Result<Fleet, String> {
     let text = format!(
@@ -67,4 +67,136 @@ fn an_image_check_never_leaves_the_registry_to_the_event() {
         ("{ kind: oci_image, registry: 'ftp://x' }", "must be a URL of one of these schemes"),
         ("{ kind: oci_image, platform: x }", "unknown key `checks.it.platform`"),
     ]);
+}
+
+#[test]
+fn a_database_is_described_by_what_it_must_be() {
+    let text = "{ kind: postgres, dsn: 'postgres://ada:${env:PASSWORD}@db.local/shop', role: primary, min_version: '14',
+        max_version: '16.2', headroom: 10%, max_lag: 10s, max_transaction_age: 5m, max_lock_waiters: 0 }";
+    let CheckSpec::Postgres(check) = spec(text) else { panic!("not a database") };
+    assert_eq!(check.role, Some(PostgresRole::Primary));
+    assert_eq!(
+        (check.min_version.as_deref(), check.max_version.as_deref()),
+        (Some("14"), Some("16.2"))
+    );
+    assert_eq!((check.headroom, check.max_lock_waiters), (Some(0.1), Some(0)));
+    let shown = parse(text).unwrap().resolved().to_string();
+    assert!(shown.contains("db.local") && !shown.contains("hunter2"), "{shown}");
+    each_is_refused(&[
+        ("{ kind: postgres }", "`checks.it.dsn` is missing"),
+        ("{ kind: postgres, dsn: 'mysql://x/y' }", "must be a URL of one of these schemes"),
+        ("{ kind: postgres, dsn: 'postgres://x/y', role: leader }", "one of `primary`, `replica`"),
+        (
+            "{ kind: postgres, dsn: 'postgres://x/y', min_version: new }",
+            "must be a version such as",
+        ),
+        ("{ kind: postgres, dsn: 'postgres://x/y', headroom: 0.1 }", "must be text"),
+        ("{ kind: mysql, dsn: 'mysql://x/y' }", "is not supported by this version"),
+    ]);
+}
+
+#[test]
+fn migrations_name_their_tool_and_what_must_have_been_applied() {
+    let text = "{ kind: migrations, adapter: django, dsn: 'postgres://db/shop', table: app.books,
+        require: [shop.0002_cart, 'shop.${event.version}'], max: '${event.version}' }";
+    let CheckSpec::Migrations(check) = spec(text) else { panic!("no migrations") };
+    assert_eq!((check.adapter, check.table.as_deref()), ("django", Some("app.books")));
+    assert_eq!(check.require.len(), 2);
+    each_is_refused(&[
+        ("{ kind: migrations, dsn: 'postgres://x/y' }", "`checks.it.adapter` is missing"),
+        ("{ kind: migrations, adapter: ruby, dsn: 'postgres://x/y' }", "`sqlx`, `flyway`"),
+        (
+            "{ kind: migrations, adapter: sqlx, dsn: 'postgres://x/y', table: 'x; DROP' }",
+            "must be a table such as",
+        ),
+    ]);
+}
+
+#[test]
+fn names_are_looked_up_with_what_must_be_among_the_answers() {
+    let text = "{ kind: service_discovery, name: _http._tcp.shop.local, min_answers: 2, nameserver: '10.0.0.2:53' }";
+    let CheckSpec::Discovery(check) = spec(text) else { panic!("no discovery") };
+    assert_eq!((check.record, check.connect, check.min_answers), (RecordKind::Srv, true, 2));
+    let text = "{ kind: dns, name: shop.local, record: TXT, expect: ['v=1'] }";
+    let CheckSpec::Dns(check) = spec(text) else { panic!("no name") };
+    assert_eq!((check.record, check.connect), (RecordKind::Txt, false));
+    each_is_refused(&[
+        ("{ kind: dns, name: 'a b' }", "must be a name such as"),
+        ("{ kind: dns, name: a.b, record: PTR }", "must be one of `A`, `AAAA`"),
+        ("{ kind: dns, name: a.b, connect: true }", "needs `record: SRV`"),
+    ]);
+}
+
+#[test]
+fn a_credential_is_exactly_one_thing_and_is_never_shown() {
+    let text = "{ kind: credential, min_ttl: 24h, oauth2: { token_url: 'https://auth.local/token',
+        client_id: shop, client_secret: '${env:PASSWORD}', scope: deploy } }";
+    let CheckSpec::Credential(check) = spec(text) else { panic!("no credential") };
+    assert!(matches!(check.credential, Credential::OAuth2(_)), "{check:?}");
+    let shown = parse(text).unwrap().resolved().to_string();
+    assert!(shown.contains("auth.local") && !shown.contains("hunter2"), "{shown}");
+    each_is_refused(&[
+        ("{ kind: credential }", "needs exactly one of `jwt`, `oauth2`, `request`"),
+        (
+            "{ kind: credential, jwt: '${env:PASSWORD}', request: { url: 'http://a' } }",
+            "needs exactly one of",
+        ),
+        (
+            "{ kind: credential, oauth2: { client_id: x } }",
+            "`checks.it.oauth2.token_url` is missing",
+        ),
+    ]);
+}
+
+#[test]
+fn conditions_and_windows_are_known_when_the_file_is_read() {
+    let CheckSpec::Policy(policy) =
+        spec("{ kind: policy, expr: 'semver(version) > semver(\"1.0\")' }")
+    else {
+        panic!("no policy")
+    };
+    assert!(policy.expr.as_str().starts_with("semver"));
+    let fleet = parse("{ kind: tcp, address: 'a:1', when: 'environment == \"production\"' }");
+    assert!(fleet.unwrap().checks["it"].when.is_some());
+    let CheckSpec::Gate(gate) = spec("{ kind: gate, timeout: 2h }") else { panic!("no gate") };
+    assert_eq!(gate.timeout.as_secs(), 7_200);
+    each_is_refused(&[
+        ("{ kind: policy }", "`checks.it.expr` is missing"),
+        ("{ kind: policy, expr: 'versoin == \"1\"' }", "versoin"),
+        ("{ kind: policy, expr: 'version ==' }", "`checks.it.expr`"),
+        ("{ kind: policy, expr: '!inWindow(\"freeze\")' }", "unknown window `freeze`"),
+        ("{ kind: tcp, address: 'a:1', when: 'results.x' }", "results"),
+        ("{ kind: window }", "needs `inside` or `outside`"),
+        ("{ kind: window, outside: [freeze] }", "unknown window `freeze`"),
+        ("{ kind: expect_down }", "`checks.it.address` is missing"),
+    ]);
+}
+
+#[test]
+fn windows_are_read_with_their_zone() {
+    let with = |windows: &str| {
+        let text = format!(
+            "version: 1\nfleet: shop\nvalidator: {{ checks: [it] }}\nwindows: {{ freeze: {windows} }}\n\
+             checks: {{ it: {{ kind: window, outside: [freeze] }} }}\n"
+        );
+        Fleet::parse("f.yaml", &text, &|_| None).map_err(|problems| problems.to_string())
+    };
+    let fleet = with(
+        "{ zone: Europe/Berlin, times: [{ days: [fri], from: '15:00', to: '24:00' },
+           { days: [sat-sun], months: [nov-jan], days_of_month: [-7..-1], years: ['2026'] }] }",
+    );
+    let window = fleet.unwrap().windows["freeze"].clone();
+    assert!(window.holds("2026-11-20T14:00:00Z".parse().unwrap()));
+    assert!(!window.holds("2026-11-20T13:00:00Z".parse().unwrap()));
+    for (windows, expected) in [
+        ("{ times: [] }", "`windows.freeze.zone` is missing"),
+        ("{ zone: UTC }", "`windows.freeze.times` is missing"),
+        ("{ zone: Europe/Berlni, times: [{}] }", "did you mean `Europe/Berlin`?"),
+        ("{ zone: UTC, times: [{ days: [fry] }] }", "must be days such as `fri`"),
+        ("{ zone: UTC, times: [{ from: '25:00' }] }", "must be a time such as"),
+        ("{ zone: UTC, times: [{ fromm: '15:00' }] }", "did you mean `from`?"),
+    ] {
+        let why = with(windows).map(|fleet| fleet.resolved()).unwrap_err();
+        assert!(why.contains(expected), "{windows}\n{expected}\n{why}");
+    }
 }

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod approvals;
 pub mod baselines;
 pub mod controls;
 pub mod dead_letters;
@@ -7,12 +8,12 @@ pub mod destinations;
 pub mod instances;
 pub mod notices;
 pub mod operator_log;
-pub mod progress;
 pub mod past;
+pub mod progress;
 mod records;
+pub mod rollbacks;
 mod script;
 pub mod threads;
-pub mod rollbacks;
 pub mod versions;
 pub mod windows;
 

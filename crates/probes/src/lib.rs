@@ -8,6 +8,7 @@ mod channel;
 mod classify;
 mod client;
 mod configured;
+mod configured_checks;
 mod credential;
 mod dial;
 mod dns;

@@ -4,9 +4,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use printery_config::{Check as Configured, CheckSpec, Enforce, EnvCheck, Fleet, OnError};
+use printery_config::{
+    Check as Configured, CheckSpec, CredentialCheck, Enforce, EnvCheck, Fleet, GateCheck,
+    MigrationsCheck, OnError, PolicyCheck, WindowCheck,
+};
 use printery_events::payload::DeploymentStarted;
-use printery_probes::{Error, HttpProbe, Limits, RedisProbe, TcpProbe};
+use printery_expressions::Condition;
+use printery_probes::{
+    DnsProbe, Error, HttpProbe, Limits, MigrationsProbe, PostgresProbe, RedisProbe, TcpProbe,
+};
 
 use crate::images::Images;
 
@@ -21,6 +27,8 @@ pub(crate) struct Check {
     pub(crate) enforce: Enforce,
     /// What it means when it cannot be made, where the fleet file says so of this check.
     pub(crate) on_error: Option<OnError>,
+    /// On which deployments it is made.
+    pub(crate) when: Option<Condition>,
     /// The deployed services that it is made for.
     pub(crate) services: Vec<String>,
     /// Said instead of the probe's own sentence when the check does not pass.
@@ -38,6 +46,14 @@ pub(crate) enum Work {
     Redis(Box<RedisProbe>, Limits),
     Tcp(Box<TcpProbe>, Limits),
     Images(Box<Images>),
+    Postgres(Box<PostgresProbe>, Limits),
+    Migrations(Box<MigrationsProbe>, Box<MigrationsCheck>),
+    Dns(Box<DnsProbe>, Limits),
+    Down(Box<TcpProbe>, Limits),
+    Credential(Box<CredentialCheck>),
+    Policy(PolicyCheck),
+    Window(WindowCheck),
+    Gate(GateCheck),
     /// Services that are deployed and those among them that the fleet file does not name.
     Services {
         deployed: Vec<String>,
@@ -123,6 +139,7 @@ impl Checks {
             kind: SERVICES,
             enforce: self.unknown_service,
             on_error: None,
+            when: None,
             services: deployed.to_vec(),
             message: None,
             suggestion: Some(
@@ -139,6 +156,7 @@ fn ready(check: &Configured, work: Work) -> Check {
         kind: check.spec.kind(),
         enforce: check.enforce,
         on_error: check.on_error,
+        when: check.when.clone(),
         services: Vec::new(),
         message: check.message.clone(),
         suggestion: check.suggestion.clone(),
@@ -150,6 +168,24 @@ fn work(spec: &CheckSpec, fleet: &Fleet) -> Result<Work, Error> {
     Ok(match spec {
         CheckSpec::Env(check) => Work::Env(check.clone()),
         CheckSpec::Image(check) => Work::Images(Box::new(Images::of(check, fleet))),
+        CheckSpec::Postgres(probe) => Work::Postgres(
+            Box::new(PostgresProbe::configured(probe)?),
+            Limits::configured(probe.limits),
+        ),
+        CheckSpec::Migrations(check) => {
+            Work::Migrations(Box::new(MigrationsProbe::configured(check)?), check.clone())
+        }
+        CheckSpec::Dns(check) | CheckSpec::Discovery(check) => {
+            Work::Dns(Box::new(DnsProbe::configured(check)), Limits::configured(check.limits))
+        }
+        CheckSpec::Down(check) => {
+            let probe = TcpProbe::new(check.address.host.as_str(), check.address.port);
+            Work::Down(Box::new(probe), Limits::configured(check.limits))
+        }
+        CheckSpec::Credential(check) => Work::Credential(check.clone()),
+        CheckSpec::Policy(check) => Work::Policy(check.clone()),
+        CheckSpec::Window(check) => Work::Window(check.clone()),
+        CheckSpec::Gate(check) => Work::Gate(check.clone()),
         CheckSpec::Skipped { reason, .. } => Work::Skipped(reason.clone()),
         CheckSpec::Tcp(probe) => {
             Work::Tcp(Box::new(TcpProbe::configured(probe)?), Limits::configured(probe.limits))

@@ -8,18 +8,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use printery_config::{Enforce, Fleet};
+use printery_config::{Enforce, Fleet, GateCheck};
 use printery_events::payload::{
     Check as Reported, CheckOutcome, Counts, DeploymentFailed, DeploymentStarted, RolloutPhase,
     Severity, ValidationCompleted, ValidationStarted, VerdictResult,
 };
 use printery_events::{Event, Payload};
+use printery_harness::fleet::approvals::{self, Approval};
 use printery_harness::{Context, Effects, Handler, Outcome, Problems, Refusal};
 use printery_probes::{self as probes, Egress, Report, Timings};
 use tokio::time::Instant;
 
-use crate::checks::{Check, Checks};
-use crate::run::{AfterDeny, Plan, Scene, run};
+use crate::checks::{Check, Checks, Work};
+use crate::gate::{self, Stand};
+use crate::perform::Scene;
+use crate::policy::Windows;
+use crate::run::{AfterDeny, Plan, run};
 use crate::verdict::{Verdict, judge};
 
 /// Time kept back from an attempt for judging and publishing, as scrapers keep back their timeout's end.
@@ -34,6 +38,7 @@ pub(crate) struct Validator {
     fleet: Arc<Fleet>,
     digest: String,
     checks: Checks,
+    windows: Windows,
     egress: Egress,
 }
 
@@ -45,7 +50,10 @@ impl Validator {
     pub(crate) fn try_new(fleet: Arc<Fleet>) -> Result<Self, Problems> {
         let egress = Egress::try_new(&fleet.egress);
         match (egress, Checks::of(&fleet)) {
-            (Ok(egress), Ok(checks)) => Ok(Self { digest: fleet.digest(), checks, egress, fleet }),
+            (Ok(egress), Ok(checks)) => {
+                let windows = Arc::new(fleet.windows.clone());
+                Ok(Self { digest: fleet.digest(), checks, windows, egress, fleet })
+            }
             (egress, checks) => {
                 let mut problems = checks.err().unwrap_or_default();
                 problems.extend(egress.err().map(|error| error.to_string()));
@@ -54,10 +62,48 @@ impl Validator {
         }
     }
 
-    fn scene<'a>(&'a self, deployment: &'a DeploymentStarted, context: &Context) -> Scene<'a> {
+    /// Runs the checks as far as the deployment's gate lets them; a refusal is a wait, which holds nothing and uses no attempt.
+    async fn validate(
+        &self,
+        event: &Event,
+        deployment: &DeploymentStarted,
+        context: &Context,
+    ) -> Result<Vec<(Check, Report)>, Refusal> {
+        let checks = self.checks.for_deployment(deployment);
         let now = i64::try_from(context.started_ms).ok();
         let now = now.and_then(|ms| Timestamp::from_millisecond(ms).ok()).unwrap_or_default();
-        Scene { deployment, egress: &self.egress, now }
+        let nothing = Approval::default();
+        let scene = Scene {
+            deployment,
+            egress: &self.egress,
+            now,
+            windows: &self.windows,
+            approval: &nothing,
+        };
+        let gates = gates(&checks, scene).await;
+        if gates.is_empty() || event.dry_run {
+            return Ok(run(checks, scene, self.plan(context)).await);
+        }
+        let approval = approvals::read(&context.records, &event.subject).await;
+        let approval = approval.map_err(|error| unavailable(&error))?;
+        let scene = Scene { approval: &approval, ..scene };
+        match gate::stand(gates.iter(), &approval, context.started_ms) {
+            Stand::Settled => Ok(run(checks, scene, self.plan(context)).await),
+            Stand::Waiting(wait) => Err(waiting(&event.subject, wait)),
+            Stand::NotAsked => {
+                let reports = run(checks, scene, self.plan(context)).await;
+                let on_error = self.fleet.validator.on_error;
+                let others: Vec<_> =
+                    reports.iter().filter(|(check, _)| !is_gate(check)).cloned().collect();
+                // Nobody is asked about a deployment that is refused anyhow.
+                if judge(&others, on_error).result == VerdictResult::Failed {
+                    return Ok(reports);
+                }
+                let asked = approvals::ask(&context.records, &event.subject).await;
+                asked.map_err(|error| unavailable(&error))?;
+                Err(waiting(&event.subject, gate::SHORTEST))
+            }
+        }
     }
 
     fn plan(&self, context: &Context) -> Plan {
@@ -91,8 +137,7 @@ impl Handler for Validator {
             return Err(Refusal::reject("unexpected_event", sentence));
         };
         let began = Instant::now();
-        let checks = self.checks.for_deployment(deployment);
-        let reports = run(checks, self.scene(deployment, context), self.plan(context)).await;
+        let reports = self.validate(event, deployment, context).await?;
         let verdict = judge(&reports, self.fleet.validator.on_error);
         let completed = ValidationCompleted {
             deployment_id: event.subject.clone(),
@@ -113,6 +158,36 @@ impl Handler for Validator {
             VerdictResult::Failed => effects.and(Payload::DeploymentFailed(failed(event, verdict))),
         })
     }
+}
+
+/// Returns the gates that this deployment has to pass.
+async fn gates(checks: &[Check], scene: Scene<'_>) -> Vec<GateCheck> {
+    let mut gates = Vec::new();
+    for check in checks {
+        let Work::Gate(gate) = &check.work else { continue };
+        // A condition that cannot be judged is reported when the gate is; until then it counts.
+        let applies = match &check.when {
+            Some(when) => scene.facts(&check.services).hold(when).await.unwrap_or(true),
+            None => true,
+        };
+        if applies {
+            gates.push(gate.clone());
+        }
+    }
+    gates
+}
+
+fn is_gate(check: &Check) -> bool {
+    matches!(check.work, Work::Gate(_))
+}
+
+fn waiting(deployment_id: &str, wait: Duration) -> Refusal {
+    let sentence = format!("waiting for somebody to approve {deployment_id}");
+    Refusal::retry_after("awaiting_approval", sentence, wait)
+}
+
+fn unavailable(error: &impl std::fmt::Display) -> Refusal {
+    Refusal::retry("redis_unavailable", format!("cannot read what was decided: {error}"))
 }
 
 fn started(event: &Event) -> Option<&DeploymentStarted> {

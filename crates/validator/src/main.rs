@@ -9,8 +9,11 @@ mod environment;
 mod fields;
 #[cfg(test)]
 mod fixtures;
+mod gate;
 mod handler;
 mod images;
+mod perform;
+mod policy;
 mod run;
 mod together;
 mod verdict;

@@ -2,20 +2,20 @@
 //!
 //! The handler calls it once per attempt. It is total: whatever happens to a check is a report, never an error.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream;
-use jiff::Timestamp;
 use printery_config::Enforce;
-use printery_events::payload::DeploymentStarted;
-use printery_probes::{Class, Egress, Error, Outcome, ReasonCode, Report};
+use printery_probes::{Class, Error, Outcome, ReasonCode, Report};
+use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
 use crate::checks::{Check, Work};
-use crate::environment;
-use crate::images;
+use crate::perform::{Scene, perform};
+use crate::policy;
 
 /// How the checks of one validation are run.
 #[derive(Debug, Clone, Copy)]
@@ -28,17 +28,6 @@ pub(crate) struct Plan {
     pub(crate) after_deny: AfterDeny,
 }
 
-/// What the checks are made of beside themselves.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Scene<'a> {
-    /// The deployment that is validated.
-    pub(crate) deployment: &'a DeploymentStarted,
-    /// The only way out.
-    pub(crate) egress: &'a Egress,
-    /// When the attempt began, by Redis.
-    pub(crate) now: Timestamp,
-}
-
 /// What a denial means for the checks that have not begun.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum AfterDeny {
@@ -46,37 +35,59 @@ pub(crate) enum AfterDeny {
     Stop,
 }
 
-/// Runs the checks and returns each with its report, in the order given.
+/// Runs the checks and returns each with its report, in the order given. Policies come last, since they may look at what the
+/// others have found.
 ///
 /// # Cancel safety
 /// Cancel safe: dropping the future ends every probe.
 pub(crate) async fn run(checks: Vec<Check>, scene: Scene<'_>, plan: Plan) -> Vec<(Check, Report)> {
     let denied = AtomicBool::new(false);
-    let denied = &denied;
+    let placed = checks.into_iter().enumerate();
+    let (policies, others): (Vec<_>, Vec<_>) =
+        placed.partition(|(_, check)| matches!(check.work, Work::Policy(_)));
+    let mut done = run_some(others, scene, plan, &denied, &BTreeMap::new()).await;
+    let results = done
+        .iter()
+        .map(|(_, check, report)| (check.name.clone(), policy::result(report)))
+        .collect();
+    done.extend(run_some(policies, scene, plan, &denied, &results).await);
+    done.sort_by_key(|(place, _, _)| *place);
+    done.into_iter().map(|(_, check, report)| (check, report)).collect()
+}
+
+/// A check, its place in the order given, and its report.
+type Done = (usize, Check, Report);
+
+async fn run_some(
+    checks: Vec<(usize, Check)>,
+    scene: Scene<'_>,
+    plan: Plan,
+    denied: &AtomicBool,
+    results: &BTreeMap<String, Value>,
+) -> Vec<Done> {
     let one = |(place, check): (usize, Check)| async move {
         if plan.after_deny == AfterDeny::Stop && denied.load(Ordering::Relaxed) {
             let report = Report::skipped(check.name.as_str(), "another check had already denied");
             return (place, check, report);
         }
-        let report = within(&check, scene, plan.deadline).await;
+        let report = within(&check, scene, results, plan.deadline).await;
         if check.enforce == Enforce::Deny && report.outcome == Outcome::Fail {
             denied.store(true, Ordering::Relaxed);
         }
         (place, check, report)
     };
-    let mut done: Vec<(usize, Check, Report)> = stream::iter(checks.into_iter().enumerate())
-        .map(one)
-        .buffer_unordered(plan.concurrency.max(1))
-        .collect()
-        .await;
-    done.sort_by_key(|(place, _, _)| *place);
-    done.into_iter().map(|(_, check, report)| (check, report)).collect()
+    stream::iter(checks).map(one).buffer_unordered(plan.concurrency.max(1)).collect().await
 }
 
-async fn within(check: &Check, scene: Scene<'_>, deadline: Instant) -> Report {
+async fn within(
+    check: &Check,
+    scene: Scene<'_>,
+    results: &BTreeMap<String, Value>,
+    deadline: Instant,
+) -> Report {
     let started = Instant::now();
     let remaining = deadline.saturating_duration_since(started);
-    let mut report = match timeout_at(deadline, perform(check, scene, remaining)).await {
+    let mut report = match timeout_at(deadline, perform(check, scene, results, remaining)).await {
         Ok(report) => report,
         Err(_elapsed) => {
             let attempted = format!("running the check {}", check.name);
@@ -95,42 +106,15 @@ async fn within(check: &Check, scene: Scene<'_>, deadline: Instant) -> Report {
     report
 }
 
-async fn perform(check: &Check, scene: Scene<'_>, remaining: Duration) -> Report {
-    let Scene { deployment, egress, now } = scene;
-    match &check.work {
-        Work::Env(check) => environment::check(check).await,
-        Work::Http(probe, limits) => probe.run(egress, &limits.within(remaining)).await,
-        Work::Redis(probe, limits) => probe.run(egress, &limits.within(remaining)).await,
-        Work::Tcp(probe, limits) => probe.run(egress, &limits.within(remaining)).await,
-        Work::Images(images) => {
-            let wanted = images.wanted(deployment, &check.services, now);
-            let limits = wanted.limits().within(remaining);
-            images::check(&wanted, egress, limits).await
-        }
-        Work::Services { deployed, unknown } => services(deployed, unknown),
-        Work::Skipped(why) => Report::skipped("", why.as_str()),
-    }
-}
-
-fn services(deployed: &[String], unknown: &[String]) -> Report {
-    let report = Report::pass(deployed.join(", "), "every service is named in the fleet file");
-    if unknown.is_empty() {
-        let observed = "all of them are known".to_owned();
-        let message = format!("the fleet file names every deployed service ({})", deployed.len());
-        return Report { observed, message, ..report };
-    }
-    let unknown = unknown.join(", ");
-    let message = format!("the fleet file does not name {unknown}");
-    let observed = format!("unknown: {unknown}");
-    Report { observed, message, ..report }.judged(Outcome::Fail, ReasonCode::Value)
-}
-
 #[cfg(test)]
 mod tests {
-    use printery_probes::{EgressRules, HttpProbe, Limits, RedisProbe, TcpProbe};
+    use jiff::Timestamp;
+    use printery_harness::fleet::approvals::Approval;
+    use printery_probes::{Egress, EgressRules, HttpProbe, Limits, RedisProbe, TcpProbe};
     use printery_testkit::{Answer, HttpService, RedisServer};
 
     use super::*;
+    use crate::policy::Windows;
 
     fn egress() -> Egress {
         Egress::try_new(&EgressRules { allow: Vec::new(), allow_loopback: true }).unwrap()
@@ -138,8 +122,15 @@ mod tests {
 
     async fn run_all(checks: Vec<Check>, plan: Plan) -> Vec<(Check, Report)> {
         let deployment = crate::fixtures::deployment(&["api"]);
-        let now = Timestamp::UNIX_EPOCH;
-        run(checks, Scene { deployment: &deployment, egress: &egress(), now }, plan).await
+        let (windows, approval) = (Windows::default(), Approval::default());
+        let scene = Scene {
+            deployment: &deployment,
+            egress: &egress(),
+            now: Timestamp::UNIX_EPOCH,
+            windows: &windows,
+            approval: &approval,
+        };
+        run(checks, scene, plan).await
     }
 
     fn plan(deadline: Duration) -> Plan {
@@ -152,6 +143,7 @@ mod tests {
             kind: "http",
             enforce: Enforce::Deny,
             on_error: None,
+            when: None,
             services: Vec::new(),
             message: None,
             suggestion: None,

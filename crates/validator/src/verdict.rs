@@ -169,6 +169,7 @@ mod tests {
             kind: "tcp",
             enforce,
             on_error: None,
+            when: None,
             services: Vec::new(),
             message: None,
             suggestion: None,
