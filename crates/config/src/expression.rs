@@ -11,6 +11,17 @@ use crate::reader::Reader;
 use crate::table::Table;
 
 impl Table<'_, '_> {
+    /// Reads a condition over these names: `when: 'severity == "critical"'`.
+    pub(crate) fn condition(
+        &mut self,
+        key: &'static str,
+        vocabulary: &Vocabulary,
+    ) -> Option<Condition> {
+        let what = self.name(key);
+        let node = self.get(key)?;
+        condition(self.reader, node, &what, vocabulary)
+    }
+
     /// Reads one condition or a list of them: `assert: ["status == 200", "json.ok"]`.
     pub(crate) fn conditions(
         &mut self,
