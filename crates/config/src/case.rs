@@ -112,8 +112,8 @@ impl Case {
         table.must("name");
         let name = table.text("name");
         let at = table.parse("at", |text| {
-            let moment = text.trim().parse::<Timestamp>();
-            moment.map_err(|_| "must be a moment such as `2026-11-20T17:00:00+01:00`".to_owned())
+            let moment = text.trim().parse::<Timestamp>().ok();
+            moment.ok_or_else(|| "must be a moment such as `2026-11-20T17:00:00+01:00`".to_owned())
         });
         let event = event(&mut table);
         let (down, given) = given(&mut table);

@@ -84,6 +84,9 @@ pub struct Fleet {
     pub warnings: Vec<Problem>,
     #[serde(skip)]
     pub(crate) source: String,
+    /// Tells two readings apart, secrets included; never shown.
+    #[serde(skip)]
+    pub(crate) fingerprint: [u8; 32],
 }
 
 impl Fleet {
@@ -157,9 +160,13 @@ pub(crate) fn read(
 ) -> (Fleet, Vec<Problem>) {
     let first = Reader::new(file, text, Variables::new(env, BTreeMap::new())).heard_by(ear);
     let vars = sections::vars(&first, root);
+    let mut trace = Sha256::new_with_prefix(text);
+    trace.update(first.variables.trace());
     let mut problems = first.into_problems();
     let reader = Reader::new(file, text, Variables::new(env, vars)).heard_by(ear);
     let mut fleet = sections::fleet(&reader, root);
+    trace.update(reader.variables.trace());
+    fleet.fingerprint = trace.finalize().into();
     problems.append(&mut reader.into_problems());
     file.clone_into(&mut fleet.source);
     (fleet, problems)

@@ -3,10 +3,12 @@
 //! Owns the syntax and the lookups. The reader calls it on each text after YAML has been parsed,
 //! so that a value can never become structure. Never shows a value in an error.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
+
+use sha2::{Digest, Sha256};
 
 use crate::problem::Code;
 
@@ -32,12 +34,20 @@ pub(crate) struct Variables<'a> {
     left: Cell<usize>,
     /// Whether the last failure was this machine's and not the file's.
     not_here: Cell<bool>,
+    /// Everything that was answered, so that a changed answer can be noticed.
+    trace: RefCell<Sha256>,
 }
 
 impl<'a> Variables<'a> {
     /// Answers from the environment, from files and from `vars`.
     pub(crate) fn new(env: Env<'a>, vars: BTreeMap<String, String>) -> Self {
-        Self { env, vars, left: Cell::new(MOST_BYTES), not_here: Cell::new(false) }
+        Self {
+            env,
+            vars,
+            left: Cell::new(MOST_BYTES),
+            not_here: Cell::new(false),
+            trace: RefCell::default(),
+        }
     }
 
     /// Returns the file's own `vars`.
@@ -49,8 +59,10 @@ impl<'a> Variables<'a> {
     /// as unset, as it does in a shell's `:-`.
     pub(crate) fn env(&self, name: &str) -> Result<Option<String>, String> {
         if let Some(value) = (self.env)(name).filter(|value| !value.is_empty()) {
+            self.note(&value);
             return Ok(Some(value));
         }
+        self.note("");
         let twin = format!("{name}_FILE");
         match (self.env)(&twin).filter(|path| !path.is_empty()) {
             Some(path) => self.file(&path).map(Some).map_err(|why| format!("{twin}: {why}")),
@@ -72,7 +84,19 @@ impl<'a> Variables<'a> {
     fn file(&self, path: &str) -> Result<String, String> {
         let read = file(path);
         self.not_here.set(read.is_err());
+        self.note(read.as_deref().unwrap_or_default());
         read
+    }
+
+    fn note(&self, answer: &str) {
+        let mut trace = self.trace.borrow_mut();
+        trace.update(answer.len().to_be_bytes());
+        trace.update(answer);
+    }
+
+    /// Returns what tells two readings of one text apart: a hash over every answer so far.
+    pub(crate) fn trace(&self) -> [u8; 32] {
+        self.trace.borrow().clone().finalize().into()
     }
 
     fn replace_within(&self, text: &str, depth: usize) -> Result<String, String> {

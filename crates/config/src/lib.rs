@@ -24,6 +24,7 @@ mod probe;
 mod problem;
 mod reader;
 mod receiver;
+mod reload;
 mod route;
 mod scalar;
 mod scene;
@@ -70,6 +71,7 @@ pub use receiver::{
     Circuit, Email, Notifier, Receiver, ReceiverKind, Retry, SigningKey, SlackBot, SlackMode,
     SmtpSecurity, SmtpServer,
 };
+pub use reload::{FleetFile, Reloaded};
 pub use route::{Glob, Match, Route};
 pub use scene::{Scene, speaks_of_one_service};
 pub use schema::schema;

@@ -83,6 +83,7 @@ pub(crate) fn fleet(reader: &Reader<'_>, root: &Node) -> Fleet {
         tests: Vec::new(),
         warnings: Vec::new(),
         source: String::new(),
+        fingerprint: [0; 32],
     };
     fleet.tests = Case::read_all(&mut top);
     top.later(&LATER);

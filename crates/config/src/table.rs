@@ -156,12 +156,11 @@ impl<'r, 'a> Table<'r, 'a> {
                 continue;
             }
             let Some(scalar) = self.reader.text(node, &what) else { continue };
-            match words.iter().find(|(word, _)| *word == scalar.text) {
-                Some((_, value)) => found.push((rest, key.at, *value)),
-                None => {
-                    let text = format!("{what} must be one of {}", listed().join(", "));
-                    self.reader.report(Code::BadValue, node.at, text);
-                }
+            if let Some((_, value)) = words.iter().find(|(word, _)| *word == scalar.text) {
+                found.push((rest, key.at, *value));
+            } else {
+                let text = format!("{what} must be one of {}", listed().join(", "));
+                self.reader.report(Code::BadValue, node.at, text);
             }
         }
         found
