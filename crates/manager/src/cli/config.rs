@@ -2,8 +2,10 @@
 //!
 //! Parses what was typed; one file beside this for what each verb prints. Needs no Redis and starts nothing.
 
+mod cases;
 mod check;
 mod diff;
+mod play;
 mod report;
 
 use std::path::{Path, PathBuf};
@@ -27,6 +29,8 @@ pub(crate) enum ConfigVerb {
     Show(ShowArgs),
     /// Print the JSON Schema of fleet files, for editors
     Schema,
+    /// Play the tests of a fleet file: which checks, which receivers, who is to blame; asks nobody
+    Test(cases::TestArgs),
     /// Tell what changes from one fleet file to another, defaults included
     Diff(diff::DiffArgs),
 }
@@ -51,6 +55,7 @@ pub(crate) fn config(common: &CommonArgs, verb: &ConfigVerb) -> ExitCode {
         ConfigVerb::Check(args) => check::check(common, args),
         ConfigVerb::Show(args) => show(common, args),
         ConfigVerb::Schema => Output::stdout().json(&schema()).map_err(Failure::from),
+        ConfigVerb::Test(args) => cases::test(common, args),
         ConfigVerb::Diff(args) => diff::diff(common, args),
     };
     match done {

@@ -94,6 +94,97 @@ fn two_files_are_compared_by_what_they_come_to() {
     assert_eq!((same.code, &same.json()["changes"]), (0, &json!([])));
 }
 
+const TESTED: &str = r#"
+windows: { freeze: { zone: Europe/Berlin, times: [{ days: [fri], from: "15:00", to: "24:00" }] } }
+vars: { registry: r.example }
+endpoints: { psp: { tcp: "psp:1" }, cache: { tcp: "cache:1" } }
+services:
+  frontend: { requires: [checkout], checks: [no-freeze, port] }
+  checkout: { requires: [payment, cache], checks: [registry] }
+  payment: { requires: [psp] }
+checks:
+  no-freeze: { kind: policy, when: 'environment == "prod"', expr: '!inWindow("freeze") || "hotfix" in labels' }
+  hours: { kind: window, outside: [freeze] }
+  registry: { kind: policy, expr: 'images[service].startsWith(vars.registry + "/")' }
+  port: { kind: tcp, address: "h:1" }
+validator: { checks: [hours] }
+receivers: { deploys: log, oncall: log }
+routes:
+  - { match: { severity: critical }, to: [oncall], continue: true }
+  - { to: [deploys] }
+tests:
+  - name: freeze blocks prod on Friday evening
+    at: 2026-11-20T17:00:00+01:00
+    event: { type: deployment:started, service: frontend, environment: prod, version: 1.4.0 }
+    expect: { checks: [hours, no-freeze, port], checks.no-freeze: fail, checks.hours: fail, routes: [deploys] }
+  - name: a hotfix may pass
+    at: 2026-11-20T17:00:00+01:00
+    event: { type: deployment:started, service: frontend, environment: prod, version: 1.4.0, labels: [hotfix] }
+    given: { port: warn }
+    expect: { checks.no-freeze: pass, checks.port: warn }
+  - name: nothing is frozen on staging
+    at: 2026-11-20T17:00:00+01:00
+    event: { type: deployment:started, services: [checkout, frontend], environment: staging, version: 1.4.0, images: { checkout: r.example/c, frontend: elsewhere/f } }
+    expect: { checks: [hours, port, registry], checks.registry: fail }
+  - name: psp down blames psp, not checkout
+    event: { type: stage:completed, service: checkout }
+    given: { psp: down, payment: down }
+    expect: { root_causes: [psp], impaired: [payment, checkout], routes: [deploys] }
+  - name: a failure wakes somebody
+    event: { type: deployment:failed, reason: no image, failed_stage: validation }
+    expect: { routes: [oncall, deploys], root_causes: [] }
+"#;
+
+#[test]
+fn a_fleet_files_own_tests_are_played() {
+    let tested = file(TESTED);
+    let path = tested.path().display().to_string();
+    let said = typed(&["config", "test", &path]);
+    assert!(said.code == 0 && said.out.ends_with("5 tests, 0 failed\n"), "{said:?}");
+}
+
+#[test]
+fn a_test_that_fails_says_what_came_instead() {
+    let cases = [
+        ("checks.hours: fail", "checks.hours: pass", "checks.hours: expected pass, found fail"),
+        (
+            "routes: [oncall, deploys]",
+            "routes: [oncall]",
+            "expected [oncall], found [deploys, oncall]",
+        ),
+        (
+            "root_causes: [psp]",
+            "root_causes: [cache]",
+            "root_causes: expected [cache], found [psp]",
+        ),
+        ("impaired: [payment, ", "impaired: [", "found [checkout, payment]"),
+        ("given: { port: warn }", "given: {}", "it asks outside; say in `given` how port ends"),
+        ("checks.registry: fail", "checks.no-freeze: pass", "it is not made for this deployment"),
+        ("checks: [hours, no-freeze, port]", "checks: [hours]", "found [hours, no-freeze, port]"),
+    ];
+    for (right, wrong, miss) in cases {
+        let text = TESTED.replacen(right, wrong, 1);
+        assert_ne!(text, TESTED, "{right}");
+        let tested = file(&text);
+        let path = tested.path().display().to_string();
+        let said = typed(&["config", "test", &path]);
+        assert_eq!(said.code, 1, "{wrong}: {said:?}");
+        assert!(said.out.contains(miss) && said.out.contains("1 failed"), "{wrong}: {said:?}");
+        assert_eq!(typed(&["config", "test", &path, "--json"]).json()["ok"], json!(false));
+    }
+}
+
+#[test]
+fn an_event_that_cannot_be_is_named_with_its_line() {
+    let wrong = file(
+        "tests: [{ name: a, event: { type: deployment:started, servces: [] }, expect: {} }]\n",
+    );
+    let path = wrong.path().display().to_string();
+    let said = typed(&["config", "test", &path]);
+    assert_eq!(said.code, 2, "{said:?}");
+    assert!(said.err.contains(&format!("{path}:1: `event.servces` is not part of")), "{said:?}");
+}
+
 #[test]
 fn editors_are_given_the_schema() {
     let schema = typed(&["config", "schema"]).json();
