@@ -23,6 +23,7 @@ mod observed;
 pub(crate) mod operator;
 pub(crate) mod output;
 mod owner;
+mod probe;
 mod publish;
 pub(crate) mod redis_cli;
 pub(crate) mod sighting;
@@ -91,6 +92,8 @@ enum Verb {
     /// Make a fleet file of Kubernetes manifests or of a compose file
     #[command(subcommand)]
     Import(import::ImportVerb),
+    /// Ask one endpoint or service of the fleet file, and show every phase
+    Probe(probe::ProbeArgs),
     /// Print what a shell needs to complete this command line
     Completions(completions::CompletionsArgs),
     /// Ask the process at --http-addr whether it is well; exits 0 or 1
@@ -119,6 +122,7 @@ pub(crate) fn main() -> ExitCode {
         Some(Verb::Bench(args)) => bench::bench(&args),
         Some(Verb::Config(verb)) => config::config(&common, &verb),
         Some(Verb::Import(verb)) => import::import(&verb),
+        Some(Verb::Probe(args)) => probe::probe(&common, &args),
         Some(Verb::Completions(args)) => completions::completions(&args),
         Some(Verb::Health) => health::health(&common),
     }

@@ -20,6 +20,7 @@ mod explaining;
 mod holding;
 mod importing;
 mod partitions;
+mod probing;
 mod programs;
 mod publishing;
 mod seeing;
