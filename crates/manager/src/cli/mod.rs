@@ -3,6 +3,7 @@
 //! Parses what was typed and hands it to the verb; without a verb the fleet runs. A new verb is a
 //! file here, a variant of [`Verb`] and an arm of [`main`].
 
+mod approve;
 mod audit;
 mod bench;
 mod completions;
@@ -19,6 +20,7 @@ mod group;
 mod health;
 mod import;
 pub(crate) mod interrupt;
+mod notify;
 mod observed;
 pub(crate) mod operator;
 pub(crate) mod output;
@@ -80,6 +82,10 @@ enum Verb {
     /// Tell or say who runs each worker kind
     #[command(subcommand)]
     Owner(owner::OwnerVerb),
+    /// Let a deployment pass the gate that it waits at
+    Approve(approve::ApproveArgs),
+    /// Refuse a deployment at its gate
+    Reject(approve::ApproveArgs),
     /// Tell what is wrong with the fleet, and what to do about it
     Doctor(doctor::DoctorArgs),
     /// Account for every entry of every stream, and repair what can be repaired
@@ -94,6 +100,9 @@ enum Verb {
     Import(import::ImportVerb),
     /// Ask one endpoint or service of the fleet file, and show every phase
     Probe(probe::ProbeArgs),
+    /// Say who would be told of an event and how, or send a receiver a test
+    #[command(subcommand)]
+    Notify(notify::NotifyVerb),
     /// Print what a shell needs to complete this command line
     Completions(completions::CompletionsArgs),
     /// Ask the process at --http-addr whether it is well; exits 0 or 1
@@ -117,12 +126,15 @@ pub(crate) fn main() -> ExitCode {
         Some(Verb::Dlq(verb)) => dlq::dlq(&common, &verb.of(typed_worker(&matches))),
         Some(Verb::Group(verb)) => group::group(&common, &verb),
         Some(Verb::Owner(verb)) => owner::owner(&common, &verb),
+        Some(Verb::Approve(args)) => approve::approve(&common, &args),
+        Some(Verb::Reject(args)) => approve::reject(&common, &args),
         Some(Verb::Doctor(args)) => doctor::doctor(&common, &args),
         Some(Verb::Audit(args)) => audit::audit(&common, &args, typed_worker(&matches).as_deref()),
         Some(Verb::Bench(args)) => bench::bench(&args),
         Some(Verb::Config(verb)) => config::config(&common, &verb),
         Some(Verb::Import(verb)) => import::import(&verb),
         Some(Verb::Probe(args)) => probe::probe(&common, &args),
+        Some(Verb::Notify(verb)) => notify::notify(&common, &verb),
         Some(Verb::Completions(args)) => completions::completions(&args),
         Some(Verb::Health) => health::health(&common),
     }

@@ -6,6 +6,7 @@
     reason = "a set-up that fails is a failed test, and a panic is how a test fails"
 )]
 
+mod approving;
 mod audit;
 mod audit_scene;
 mod bench;
@@ -19,6 +20,7 @@ mod explain_scene;
 mod explaining;
 mod holding;
 mod importing;
+mod notifying;
 mod partitions;
 mod probing;
 mod programs;
