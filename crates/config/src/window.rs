@@ -66,7 +66,6 @@ pub struct WindowTime {
     pub to: u32,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes the field by reference")]
 fn zone_name<S: Serializer>(zone: &TimeZone, to: S) -> Result<S::Ok, S::Error> {
     to.serialize_str(zone.iana_name().unwrap_or("UTC"))
 }

@@ -3,7 +3,7 @@
 //! Every worker that asks builds its probes here, once at start. It decides nothing, since the fleet file has applied
 //! every default, and it asks nothing.
 
-use printery_config::{self as config, GrpcTransport, LatencyThresholds};
+use printery_config::{self as config, GrpcTransport, LatencyThresholds, RedisRole};
 use reqwest::Method;
 use reqwest::header::HeaderName;
 
@@ -162,12 +162,26 @@ impl GrpcProbe {
 }
 
 impl RedisProbe {
-    /// Makes the probe of a Redis that must answer `PING`.
+    /// Makes the probe of a Redis that must answer `PING` and be what is expected.
     ///
     /// # Errors
     /// The URL is not that of a server; the text does not repeat it.
     pub fn configured(said: &config::RedisProbe) -> Result<Self, Error> {
-        Self::try_new(said.url.expose())
+        let probe = Self {
+            role: said.role.map(|role| match role {
+                RedisRole::Master => "master".to_owned(),
+                RedisRole::Replica => "replica".to_owned(),
+            }),
+            min_version: said.min_version.clone(),
+            maxmemory_policy: said.maxmemory_policy.clone(),
+            maintenance_key: said.maintenance_key.clone(),
+            conditions: said.conditions.clone(),
+            ..Self::try_new(said.url.expose())?
+        };
+        Ok(match said.latency {
+            Some(latency) => probe.slow_from(latency),
+            None => probe,
+        })
     }
 
     /// Returns the same probe, whose right answers are judged by these thresholds.

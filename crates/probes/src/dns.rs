@@ -156,7 +156,7 @@ impl DnsProbe {
         let connecting = Instant::now();
         let reached = self.connect_all(&resolver, egress, &answers, until).await;
         timings.connect = Some(connecting.elapsed());
-        self.judge_reached(&answers, reached)
+        self.judge_reached(&answers, &reached)
     }
 
     /// Makes a resolver that forgets everything with the attempt: a check wants to know what is, not what was.
@@ -232,7 +232,7 @@ impl DnsProbe {
     fn judge_reached(
         &self,
         answers: &[Answer],
-        missed: Vec<String>,
+        missed: &[String],
     ) -> Result<(String, Outcome), Error> {
         let reached = answers.len().saturating_sub(missed.len());
         let mut observed =
@@ -334,25 +334,28 @@ async fn reach(
     Err(last)
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "the library may add variants at any time")]
 fn failure(error: &NetError) -> Error {
     let transient =
         |observed: String| Error::new(Class::Transient, ReasonCode::DnsFailure, "", observed);
     let permanent = |reason, observed: &str| Error::new(Class::Permanent, reason, "", observed);
-    match error {
-        NetError::Timeout => transient("nobody answered in time".to_owned()),
-        NetError::Dns(DnsError::NoRecordsFound(nothing)) => match nothing.response_code {
-            ResponseCode::NXDomain => {
-                permanent(ReasonCode::DnsNxdomain, "there is no such name (NXDOMAIN)")
-            }
-            ResponseCode::NoError => {
-                permanent(ReasonCode::Content, "the name has no such records (NOERROR)")
-            }
-            code => transient(format!("the name server answered {code}")),
-        },
-        NetError::Dns(DnsError::ResponseCode(code)) => {
-            transient(format!("the name server answered {code}"))
-        }
-        _ => transient("the name server could not be asked".to_owned()),
+    if matches!(error, NetError::Timeout) {
+        return transient("nobody answered in time".to_owned());
+    }
+    let code = match error {
+        NetError::Dns(DnsError::NoRecordsFound(nothing)) => Some(nothing.response_code),
+        NetError::Dns(DnsError::ResponseCode(code)) => Some(*code),
+        // Whatever else went wrong: there was no answer.
+        _ => None,
+    };
+    if code == Some(ResponseCode::NXDomain) {
+        permanent(ReasonCode::DnsNxdomain, "there is no such name (NXDOMAIN)")
+    } else if code == Some(ResponseCode::NoError) {
+        permanent(ReasonCode::Content, "the name has no such records (NOERROR)")
+    } else if let Some(code) = code {
+        transient(format!("the name server answered {code}"))
+    } else {
+        transient("the name server could not be asked".to_owned())
     }
 }
 

@@ -130,7 +130,7 @@ impl Egress {
     }
 
     /// Looks a host up and keeps the addresses that may be dialled; at least one, or an error.
-    pub(crate) async fn resolve(
+    pub async fn resolve(
         &self,
         purpose: Purpose,
         host: &str,

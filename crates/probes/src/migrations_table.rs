@@ -28,7 +28,7 @@ pub enum Adapter {
     Liquibase,
     /// refinery (Rust).
     Refinery,
-    /// SeaORM (Rust).
+    /// `SeaORM` (Rust).
     SeaOrm,
     /// goose (Go).
     Goose,
@@ -184,8 +184,7 @@ impl Adapter {
     fn state(self, second: Option<&str>, third: Option<&str>) -> State {
         let is_true = |text: Option<&str>| matches!(text, Some("t" | "true" | "1"));
         match self {
-            Self::Sqlx if !is_true(second) => State::Dirty,
-            Self::Flyway if !is_true(second) => State::Dirty,
+            Self::Sqlx | Self::Flyway if !is_true(second) => State::Dirty,
             Self::Flyway
                 if third.is_some_and(|kind| kind.starts_with("UNDO") || kind == "DELETE") =>
             {

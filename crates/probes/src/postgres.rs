@@ -259,22 +259,23 @@ impl Portrait {
     }
 
     fn words(&self) -> String {
-        let mut words = format!("PostgreSQL {}.{}", self.version / 10_000, self.version % 10_000);
-        match (self.is_replica, self.lag) {
-            (true, Some(lag)) => words.push_str(&format!(", a replica {lag:.1}s behind")),
-            (true, None) => words.push_str(", a replica that has replayed nothing yet"),
-            (false, _) => words.push_str(", a primary"),
-        }
-        words.push_str(&format!(", {} of {} connections", self.connections, self.most_connections));
-        words.push_str(&format!(", oldest transaction {:.0}s", self.oldest_transaction));
-        words.push_str(&format!(", {} waiting for locks", self.lock_waiters));
-        words
+        let role = match (self.is_replica, self.lag) {
+            (true, Some(lag)) => format!("a replica {lag:.1}s behind"),
+            (true, None) => "a replica that has replayed nothing yet".to_owned(),
+            (false, _) => "a primary".to_owned(),
+        };
+        let (major, minor) = (self.version / 10_000, self.version % 10_000);
+        let Self { connections, most_connections, oldest_transaction, lock_waiters, .. } = self;
+        format!(
+            "PostgreSQL {major}.{minor}, {role}, {connections} of {most_connections} connections, \
+             oldest transaction {oldest_transaction:.0}s, {lock_waiters} waiting for locks"
+        )
     }
 }
 
 /// Compares a server's number (150018) with a written version, as far as that is written.
 fn compare(number: u32, written: &str) -> Option<std::cmp::Ordering> {
-    let mut parts = written.split('.').map(|part| part.parse::<u32>());
+    let mut parts = written.split('.').map(str::parse::<u32>);
     let major = parts.next()?.ok()?;
     let by_major = (number / 10_000).cmp(&major);
     match parts.next() {

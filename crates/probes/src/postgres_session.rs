@@ -39,7 +39,7 @@ const DEFAULT_PORT: u16 = 5432;
 /// What a client sends to ask for TLS: its length, 8, and the code of `SSLRequest`.
 ///
 /// # Source
-/// PostgreSQL's frontend/backend protocol, "SSLRequest".
+/// PostgreSQL's frontend/backend protocol, `SSLRequest`.
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
 
 /// A database and how to sign in there.
@@ -183,11 +183,13 @@ impl Session {
     /// Runs one statement and returns its rows.
     pub(crate) async fn rows(&self, sql: &str) -> Result<Vec<SimpleQueryRow>, Error> {
         let messages = self.client.simple_query(sql).await.map_err(|error| failure(&error))?;
-        let rows = messages.into_iter().filter_map(|message| match message {
-            SimpleQueryMessage::Row(row) => Some(row),
-            _ => None,
-        });
-        Ok(rows.collect())
+        let mut rows = Vec::new();
+        for message in messages {
+            if let SimpleQueryMessage::Row(row) = message {
+                rows.push(row);
+            }
+        }
+        Ok(rows)
     }
 }
 

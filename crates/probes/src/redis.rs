@@ -1,10 +1,11 @@
 //! The Redis probe: signs in, pings, and reads role and version.
 //!
-//! Workers use it for caches and for the fleet's own Redis. It only ever sends AUTH, PING and INFO, and needs no
+//! Workers use it for caches and for the fleet's own Redis. It only ever sends AUTH, PING, EXISTS and INFO, and needs no
 //! client library for that; passwords are read from the target and never shown.
 
 use std::time::Duration;
 
+use printery_expressions::Condition;
 use rustls::pki_types::ServerName;
 use secrecy::ExposeSecret;
 use tokio::io::{AsyncRead, AsyncWrite, BufStream};
@@ -12,12 +13,14 @@ use tokio::net::UnixStream;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 
+use crate::assertions;
 use crate::classify::{connect_timeout, io_error};
 use crate::egress::{Egress, Purpose};
 use crate::error::Error;
 use crate::limits::Limits;
 use crate::outcome::{Class, ReasonCode};
 use crate::redact::brief;
+use crate::redis_portrait::Portrait;
 use crate::redis_target::{Place, RedisTarget};
 use crate::report::{Report, Timings};
 use crate::resp::{Reply, receive, send};
@@ -33,22 +36,24 @@ pub struct RedisProbe {
     pub role: Option<String>,
     /// The lowest version that will do, as in `6.2`.
     pub min_version: Option<String>,
+    /// What it must do when its memory is full.
+    pub maxmemory_policy: Option<String>,
+    /// A key that must not be there.
+    pub maintenance_key: Option<String>,
+    /// Conditions over what it says of itself.
+    pub conditions: Vec<Condition>,
     /// Total time from which on a right answer is a warning.
     pub warn_after: Option<Duration>,
     /// Total time from which on a right answer is a failure.
     pub fail_after: Option<Duration>,
 }
 
+/// The sections of `INFO`: who it is, then how it does.
+const SECTIONS: [&str; 5] = ["server", "replication", "memory", "persistence", "clients"];
+
 /// Whatever carries the bytes.
 trait Carrier: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Carrier for T {}
-
-/// What a server says of itself; both are unknown when the user may not ask.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Portrait {
-    role: Option<String>,
-    version: Option<String>,
-}
 
 impl RedisProbe {
     /// Makes a probe that expects a PONG only.
@@ -60,6 +65,9 @@ impl RedisProbe {
             target: RedisTarget::parse(url)?,
             role: None,
             min_version: None,
+            maxmemory_policy: None,
+            maintenance_key: None,
+            conditions: Vec::new(),
             warn_after: None,
             fail_after: None,
         })
@@ -96,7 +104,11 @@ impl RedisProbe {
             Err(error) => Err(error),
         };
         let took = started.elapsed();
-        let report = match answer.and_then(|portrait| self.judge(&portrait, took)) {
+        let right = match answer {
+            Ok(portrait) => self.holds(&portrait, took, until).await,
+            Err(error) => Err(error),
+        };
+        let report = match right {
             Ok(observed) => {
                 about.passed(observed).judged_by_latency(took, self.warn_after, self.fail_after)
             }
@@ -158,8 +170,15 @@ impl RedisProbe {
             let observed = "answered a PING with something else than PONG";
             return Err(Error::new(Class::Permanent, ReasonCode::Protocol, "", observed));
         }
+        if let Some(key) = &self.maintenance_key
+            && ask(&mut stream, &["EXISTS", key]).await? != "0"
+        {
+            let observed = format!("is up, and `{key}` says that somebody is at work on it");
+            return Err(Error::new(Class::Assertion, ReasonCode::NotReady, "", observed));
+        }
         let mut portrait = Portrait::default();
-        for section in ["server", "replication"] {
+        let needed = if self.needs_memory() { &SECTIONS[..] } else { &SECTIONS[..2] };
+        for section in needed {
             match ask(&mut stream, &["INFO", section]).await {
                 Ok(text) => portrait.read(&text),
                 // Wanting to know is no reason to fail, unless the answer is needed.
@@ -169,6 +188,20 @@ impl RedisProbe {
             }
         }
         Ok(portrait)
+    }
+
+    /// Judges what a server says of itself by the rules, then by the conditions.
+    async fn holds(
+        &self,
+        portrait: &Portrait,
+        took: Duration,
+        until: Instant,
+    ) -> Result<String, Error> {
+        let observed = self.judge(portrait, took)?;
+        if !self.conditions.is_empty() {
+            assertions::check(&self.conditions, portrait.facts(took), until).await?;
+        }
+        Ok(observed)
     }
 
     fn judge(&self, portrait: &Portrait, took: Duration) -> Result<String, Error> {
@@ -195,11 +228,21 @@ impl RedisProbe {
         {
             return unmet(ReasonCode::Version, format!("version {lowest} or later"));
         }
+        if let Some(policy) = &self.maxmemory_policy
+            && portrait.maxmemory_policy.as_ref() != Some(policy)
+        {
+            let seen = portrait.maxmemory_policy.as_deref().unwrap_or("nothing");
+            return unmet(ReasonCode::Setting, format!("maxmemory-policy {policy}, found {seen}"));
+        }
         Ok(observed)
     }
 
     fn needs_portrait(&self) -> bool {
-        self.role.is_some() || self.min_version.is_some()
+        self.role.is_some() || self.min_version.is_some() || self.needs_memory()
+    }
+
+    fn needs_memory(&self) -> bool {
+        self.maxmemory_policy.is_some() || !self.conditions.is_empty()
     }
 
     fn expected(&self) -> String {
@@ -213,19 +256,15 @@ impl RedisProbe {
             expected.push_str(version);
             expected.push_str(" or later");
         }
-        expected
-    }
-}
-
-impl Portrait {
-    fn read(&mut self, section: &str) {
-        for line in section.lines() {
-            match line.split_once(':') {
-                Some(("role", role)) => self.role = Some(role.trim().to_owned()),
-                Some(("redis_version", version)) => self.version = Some(version.trim().to_owned()),
-                Some(_) | None => {}
-            }
+        if let Some(policy) = &self.maxmemory_policy {
+            expected.push_str(", maxmemory-policy ");
+            expected.push_str(policy);
         }
+        for condition in &self.conditions {
+            expected.push_str(", ");
+            expected.push_str(condition.as_str());
+        }
+        expected
     }
 }
 
@@ -317,14 +356,5 @@ mod tests {
         assert!(at_least("7.10", "7.9"));
         assert!(at_least("7", "7.0.0"));
         assert!(!at_least("6.2.9", "7"));
-    }
-
-    #[test]
-    fn a_portrait_is_read_from_info() {
-        let mut portrait = Portrait::default();
-        portrait.read("# Server\r\nredis_version:7.0.15\r\nredis_mode:standalone\r\n");
-        portrait.read("# Replication\r\nrole:master\r\nconnected_slaves:0\r\n");
-        assert_eq!(portrait.version.as_deref(), Some("7.0.15"));
-        assert_eq!(portrait.role.as_deref(), Some("master"));
     }
 }

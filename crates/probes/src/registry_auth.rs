@@ -23,7 +23,7 @@ use crate::outcome::{Class, ReasonCode};
 /// How long a token is good whose server does not say.
 ///
 /// # Source
-/// Distribution's token specification: "expires_in … defaults to 60 seconds".
+/// Distribution's token specification: `expires_in` defaults to 60 seconds.
 const DEFAULT_LIFE: u64 = 60;
 
 /// The longest that a token is kept; what a server promises beyond it is not needed.

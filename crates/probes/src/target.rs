@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use printery_config::{self as config, Endpoint, EndpointSpec, Fleet, LatencyThresholds, Service};
 
+use crate::dns::DnsProbe;
 use crate::egress::Egress;
 use crate::error::Error;
 use crate::grpc::GrpcProbe;
 use crate::http::HttpProbe;
 use crate::limits::Limits;
+use crate::postgres::PostgresProbe;
 use crate::redis::RedisProbe;
 use crate::report::Report;
 use crate::tcp::TcpProbe;
@@ -43,6 +45,10 @@ pub enum Probe {
     Tls(Box<TlsProbe>),
     /// By a call of its health service.
     Grpc(Box<GrpcProbe>),
+    /// By a look-up.
+    Dns(Box<DnsProbe>),
+    /// By signing in.
+    Postgres(Box<PostgresProbe>),
     /// By a `PING`.
     Redis(Box<RedisProbe>),
     /// Not at all; why, as a clause.
@@ -61,6 +67,8 @@ impl Target {
             Probe::Tcp(probe) => probe.run(egress, &limits).await,
             Probe::Tls(probe) => probe.run(egress, &limits).await,
             Probe::Grpc(probe) => probe.run(egress, &limits).await,
+            Probe::Dns(probe) => probe.run(egress, &limits).await,
+            Probe::Postgres(probe) => probe.run(egress, &limits).await,
             Probe::Redis(probe) => probe.run(egress, &limits).await,
             Probe::Nothing(why) => Report::skipped("", why),
         }
@@ -91,6 +99,13 @@ fn of_endpoint(endpoint: &Endpoint, latency: LatencyThresholds) -> Target {
             made(name, shown, tls.address.host.clone(), tls.limits, probe)
         }
         EndpointSpec::Grpc(grpc) => of_grpc(name, grpc, latency),
+        EndpointSpec::Dns(dns) => {
+            let server = dns.nameserver.as_ref();
+            let host = server.map_or_else(String::new, |server| server.host.clone());
+            let probe = Probe::Dns(Box::new(DnsProbe::configured(dns)));
+            made(name, format!("dns:{}", dns.name), host, dns.limits, Ok(probe))
+        }
+        EndpointSpec::Postgres(postgres) => of_postgres(name, postgres, latency),
         EndpointSpec::Redis(redis) => of_redis(name, redis, latency),
         EndpointSpec::Skipped { of: _, reason } => nothing(name, reason.clone()),
     }
@@ -134,6 +149,20 @@ fn of_grpc(name: &str, grpc: &config::GrpcProbe, latency: LatencyThresholds) -> 
     let probe = GrpcProbe::configured(grpc).map(|probe| probe.slow_from(slow));
     let (shown, host) = (format!("grpc://{}", grpc.address), grpc.address.host.clone());
     made(name, shown, host, grpc.limits, probe.map(|probe| Probe::Grpc(Box::new(probe))))
+}
+
+fn of_postgres(name: &str, postgres: &config::PostgresProbe, latency: LatencyThresholds) -> Target {
+    let slow = postgres.latency.unwrap_or(latency);
+    let probe = PostgresProbe::configured(postgres).map(|probe| {
+        let probe = PostgresProbe {
+            warn_after: Some(slow.degraded),
+            fail_after: Some(slow.unhealthy),
+            ..probe
+        };
+        Probe::Postgres(Box::new(probe))
+    });
+    let host = postgres.dsn.expose().host_str().unwrap_or_default().to_owned();
+    made(name, postgres.dsn.to_string(), host, postgres.limits, probe)
 }
 
 fn of_redis(name: &str, redis: &config::RedisProbe, latency: LatencyThresholds) -> Target {

@@ -46,8 +46,8 @@ async fn stocked() -> (DockerRegistry, String) {
     (registry, digest)
 }
 
-fn credentials(password: &str) -> Option<Credentials> {
-    Some(Credentials { username: "ada".into(), password: password.into() })
+fn credentials(password: &str) -> Credentials {
+    Credentials { username: "ada".into(), password: password.into() }
 }
 
 #[tokio::test]
@@ -135,8 +135,8 @@ async fn a_registry_with_passwords_gets_the_right_one_and_shows_none() {
     let auth = format!("auth: {{ htpasswd: {{ realm: shop, path: {} }} }}", file.display());
     let registry = open.guarded(&auth).await;
     let cases = [
-        (credentials("hunter2"), Outcome::Pass, ReasonCode::Ok),
-        (credentials("hunter3"), Outcome::Fail, ReasonCode::Auth),
+        (Some(credentials("hunter2")), Outcome::Pass, ReasonCode::Ok),
+        (Some(credentials("hunter3")), Outcome::Fail, ReasonCode::Auth),
         (None, Outcome::Fail, ReasonCode::Auth),
     ];
     for (credentials, outcome, reason) in cases {
@@ -200,7 +200,7 @@ async fn a_token_is_fetched_once_from_a_listed_realm_and_used_again() {
     );
     let registry = open.guarded(&auth).await;
     let mut probe = probe(&registry, "shop/checkout:1.9.2");
-    probe.credentials = credentials("hunter2");
+    probe.credentials = Some(credentials("hunter2"));
 
     let report = ask(&probe).await;
     assert_eq!((report.outcome, report.class), (Outcome::Error, Some(Class::Guard)), "{report:?}");

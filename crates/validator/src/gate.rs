@@ -38,10 +38,10 @@ pub(crate) fn stand<'g>(
     }
     let Some(asked_ms) = approval.asked_ms else { return Stand::NotAsked };
     let waited = Duration::from_millis(now_ms.saturating_sub(asked_ms));
-    if waited >= timeout {
-        return Stand::Settled;
+    match timeout.checked_sub(waited).filter(|left| !left.is_zero()) {
+        Some(left) => Stand::Waiting((waited / 10).clamp(SHORTEST, LONGEST).min(left)),
+        None => Stand::Settled,
     }
-    Stand::Waiting((waited / 10).clamp(SHORTEST, LONGEST).min(timeout - waited))
 }
 
 /// Reports one gate.
@@ -49,18 +49,12 @@ pub(crate) fn report(gate: &GateCheck, approval: &Approval, deployment_id: &str)
     let expected = "an approval";
     let report = Report::pass(deployment_id, expected);
     let Some(decided) = &approval.decided else {
-        let (observed, message) = match approval.asked_ms {
-            Some(_) => {
-                let observed = format!("nobody decided within {}", spoken(gate.timeout));
-                (
-                    observed.clone(),
-                    format!("waiting for the approval of {deployment_id}: {observed}"),
-                )
-            }
-            None => {
-                let message = "nobody was asked, because another check has already denied";
-                ("not asked".to_owned(), message.to_owned())
-            }
+        let (observed, message) = if approval.asked_ms.is_some() {
+            let observed = format!("nobody decided within {}", spoken(gate.timeout));
+            (observed.clone(), format!("waiting for the approval of {deployment_id}: {observed}"))
+        } else {
+            let message = "nobody was asked, because another check has already denied";
+            ("not asked".to_owned(), message.to_owned())
         };
         return Report { observed, message, ..report }
             .judged(Outcome::Inconclusive, ReasonCode::AwaitingApproval);

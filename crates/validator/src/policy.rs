@@ -225,11 +225,12 @@ mod tests {
         let now = at.parse().unwrap();
         let facts = Facts { deployment: &deployment, services: &services, windows: &windows, now };
         let results = [("image".to_owned(), json!({ "outcome": "pass" }))].into();
-        match &fleet.checks["it"].spec {
-            CheckSpec::Policy(policy) => facts.judge(policy, &results).await,
-            CheckSpec::Window(window) => facts.judge_windows(window),
-            other => panic!("{other:?}"),
+        let spec = &fleet.checks["it"].spec;
+        if let CheckSpec::Policy(policy) = spec {
+            return facts.judge(policy, &results).await;
         }
+        let CheckSpec::Window(window) = spec else { panic!("{spec:?}") };
+        facts.judge_windows(window)
     }
 
     fn policy(expr: &str) -> String {

@@ -4,7 +4,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream;
@@ -108,6 +107,8 @@ async fn within(
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use jiff::Timestamp;
     use printery_harness::fleet::approvals::Approval;
     use printery_probes::{Egress, EgressRules, HttpProbe, Limits, RedisProbe, TcpProbe};
