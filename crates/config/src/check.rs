@@ -14,13 +14,15 @@ use serde::Serialize;
 pub use self::environment::{EnvCheck, EnvRule, EnvSource, Requirement};
 pub use self::image::{ImageCheck, ImageRequirements, RegistryLogin};
 pub use self::judgement::{DEPLOYMENT, GateCheck, IN_WINDOW, PolicyCheck, WindowCheck};
+pub(crate) use self::outside::host_name;
 pub use self::outside::{
     Credential, CredentialCheck, DnsCheck, DownCheck, OAuth2Client, RecordKind,
 };
 use crate::condition;
 use crate::postgres::{self, MigrationsCheck, PostgresProbe};
-use crate::probe::{self, HttpParts, HttpProbe, Limits, RedisProbe, StatusSet};
+use crate::probe::{self, HttpParts, HttpProbe, Limits, StatusSet};
 use crate::problem::Code;
+use crate::redis::RedisProbe;
 use crate::socket::TcpProbe;
 use crate::table::Table;
 use crate::validator::OnError;
@@ -70,7 +72,7 @@ pub enum CheckSpec {
     /// Variables that must be set.
     Env(EnvCheck),
     /// A Redis that must answer.
-    Redis(RedisProbe),
+    Redis(Box<RedisProbe>),
     /// A request whose answer must meet the expectation.
     Http(Box<HttpProbe>),
     /// A port that must accept a connection.
@@ -238,9 +240,8 @@ impl CheckSpec {
             "redis" => {
                 table.must("url");
                 let url = table.redis_url("url");
-                let limits = Limits::read(table, limits);
-                table.later(&["role", "min_version", "maxmemory_policy", "assert"]);
-                url.map(|url| Self::Redis(RedisProbe { url, limits }))
+                let probe = RedisProbe::read(table, limits);
+                url.map(|url| Self::Redis(Box::new(probe(url))))
             }
             "tcp" => {
                 table.must("address");

@@ -6,11 +6,14 @@
 use serde::Serialize;
 
 use crate::address::HostPort;
+use crate::check::{DnsCheck, RecordKind, host_name};
 use crate::condition;
 use crate::grpc::GrpcProbe;
 use crate::node::Value;
-use crate::probe::{self, HttpParts, HttpProbe, Limits, RedisProbe, StatusSet};
+use crate::postgres::{self, PostgresProbe};
+use crate::probe::{self, HttpParts, HttpProbe, Limits, StatusSet};
 use crate::problem::Code;
+use crate::redis::RedisProbe;
 use crate::socket::{TcpProbe, TlsProbe};
 use crate::table::Table;
 
@@ -35,8 +38,12 @@ pub enum EndpointSpec {
     Tls(Box<TlsProbe>),
     /// A gRPC server that must say that it serves.
     Grpc(Box<GrpcProbe>),
+    /// A name that must be known.
+    Dns(Box<DnsCheck>),
+    /// A PostgreSQL that must let us in.
+    Postgres(Box<PostgresProbe>),
     /// A Redis that must answer.
-    Redis(RedisProbe),
+    Redis(Box<RedisProbe>),
     /// An endpoint that is not configured here: it is not probed and judged by nobody.
     Skipped {
         /// The kind it would be, such as `http`.
@@ -47,7 +54,18 @@ pub enum EndpointSpec {
 }
 
 /// The kinds this version knows.
-const KINDS: [&str; 5] = ["http", "tcp", "tls", "grpc", "redis"];
+const KINDS: [&str; 7] = ["http", "tcp", "tls", "grpc", "dns", "postgres", "redis"];
+
+/// The keys of `dns`.
+const RECORDS: [(&str, RecordKind); 7] = [
+    ("a", RecordKind::A),
+    ("aaaa", RecordKind::Aaaa),
+    ("cname", RecordKind::Cname),
+    ("mx", RecordKind::Mx),
+    ("ns", RecordKind::Ns),
+    ("srv", RecordKind::Srv),
+    ("txt", RecordKind::Txt),
+];
 
 impl Endpoint {
     /// Reads one entry of `endpoints:`.
@@ -55,7 +73,7 @@ impl Endpoint {
         let skipped = condition::unless_env(&mut table);
         let given: Vec<&'static str> =
             KINDS.into_iter().filter(|kind| table.get(kind).is_some()).collect();
-        table.later(&["postgres", "mysql", "dns", "owner", "labels"]);
+        table.later(&["mysql", "owner", "labels"]);
         let kind = match given.as_slice() {
             [kind] => Some(*kind),
             [] | [..] => None,
@@ -68,7 +86,7 @@ impl Endpoint {
             }
             (Some(kind), None) => EndpointSpec::read(kind, &mut table, limits),
             (None, _) => {
-                if !table.has_any(&["postgres", "mysql", "dns"]) {
+                if !table.has_any(&["mysql"]) {
                     let listed = KINDS.map(|kind| format!("`{kind}`")).join(", ");
                     let text = format!("endpoint `{name}` must have exactly one of {listed}");
                     table.reader.report(Code::MissingKey, table.at, text);
@@ -97,10 +115,17 @@ impl EndpointSpec {
             "grpc" => GrpcProbe::read(table, limits).map(|grpc| Self::Grpc(Box::new(grpc))),
             "redis" => {
                 let url = short_or_long(table, "redis", "url", Table::redis_url);
-                let limits = Limits::read(table, limits);
-                table.later(&["assert", "ip"]);
-                url.map(|url| Self::Redis(RedisProbe { url, limits }))
+                let probe = RedisProbe::read(table, limits);
+                table.later(&["ip"]);
+                url.map(|url| Self::Redis(Box::new(probe(url))))
             }
+            "postgres" => {
+                let dsn = short_or_long(table, "postgres", "dsn", postgres::address);
+                let probe = PostgresProbe::read(table, limits);
+                table.later(&["assert", "ip"]);
+                dsn.map(|dsn| Self::Postgres(Box::new(probe(dsn))))
+            }
+            "dns" => dns(table, limits).map(|name| Self::Dns(Box::new(name))),
             _ => http(table, limits),
         }
     }
@@ -147,6 +172,46 @@ fn tls_address(table: &mut Table<'_, '_>) -> Option<HostPort> {
             None
         }
     }
+}
+
+/// Reads `dns: name` or `dns: { srv: name, nameserver: host:port }`, with what must be found beside it.
+fn dns(table: &mut Table<'_, '_>, limits: Limits) -> Option<DnsCheck> {
+    let (name, record, nameserver) = if matches!(table.get("dns")?.value, Value::Table(_)) {
+        let mut long = table.table("dns")?;
+        let named = RECORDS.map(|(key, record)| (long.parse(key, host_name), record));
+        let nameserver = probe::host_port(&mut long, "nameserver");
+        let mut named = named.into_iter().filter_map(|(name, record)| Some((name?, record)));
+        let first = named.next();
+        if first.is_none() || named.next().is_some() {
+            let listed = RECORDS.map(|(key, _)| format!("`{key}`")).join(", ");
+            let text = format!("{} must have exactly one of {listed}", long.name("dns"));
+            long.reader.report(Code::MissingKey, long.at, text);
+            return None;
+        }
+        long.close();
+        let (name, record) = first?;
+        (name, record, nameserver)
+    } else {
+        (table.parse("dns", host_name)?, RecordKind::A, None)
+    };
+    let least = table.count("min_answers", 1).and_then(|least| usize::try_from(least).ok());
+    let expect = table.texts("expect").unwrap_or_default();
+    let connect = table.flag("connect").unwrap_or_default();
+    if connect && record != RecordKind::Srv {
+        let text = format!("{} needs a service, `dns: {{ srv: … }}`", table.name("connect"));
+        table.reader.report(Code::Conflict, table.at, text);
+    }
+    let limits = Limits::read(table, limits);
+    table.later(&["assert", "ip"]);
+    Some(DnsCheck {
+        name,
+        record,
+        min_answers: least.unwrap_or(1),
+        expect: expect.into_iter().map(|(answer, _)| answer).collect(),
+        nameserver,
+        connect,
+        limits,
+    })
 }
 
 /// Reads `http: https://…` or `http: { url: https://…, auth: … }`, with what is expected beside it.

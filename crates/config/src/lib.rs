@@ -24,6 +24,7 @@ mod probe;
 mod problem;
 mod reader;
 mod receiver;
+mod redis;
 mod reload;
 mod route;
 mod scalar;
@@ -65,13 +66,14 @@ pub use health::{
 };
 pub use interpolate::Env;
 pub use postgres::{MIGRATION_ADAPTERS, MigrationsCheck, PostgresProbe, PostgresRole};
-pub use probe::{HttpProbe, LatencyThresholds, Limits, Method, RedisProbe, StatusSet};
+pub use probe::{HttpProbe, LatencyThresholds, Limits, Method, StatusSet};
 pub use problem::{Code, Position, Problem, Problems, Severity};
 pub use receiver::{
     Circuit, Email, Notifier, Receiver, ReceiverKind, Retry, SigningKey, SlackBot, SlackMode,
     SmtpSecurity, SmtpServer,
 };
 pub use reload::{FleetFile, Reloaded};
+pub use redis::{RedisProbe, RedisRole};
 pub use route::{Glob, Match, Route};
 pub use scene::{Scene, speaks_of_one_service};
 pub use schema::schema;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use crate::address::{HostPort, RedisUrl, TargetUrl};
+use crate::address::{HostPort, TargetUrl};
 use crate::expectation::HttpExpectation;
 use crate::node::{Node, Value};
 use crate::problem::Code;
@@ -141,15 +141,6 @@ pub struct HttpProbe {
     pub headers: Vec<(String, Secret)>,
     /// A bearer token for `Authorization`.
     pub bearer: Option<Secret>,
-    /// Time and repetition.
-    pub limits: Limits,
-}
-
-/// Describes a Redis that must answer `PING`.
-#[derive(Clone, Debug, Serialize)]
-pub struct RedisProbe {
-    /// What is asked.
-    pub url: RedisUrl,
     /// Time and repetition.
     pub limits: Limits,
 }

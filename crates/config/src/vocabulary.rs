@@ -9,11 +9,16 @@ pub const CONNECTION: [&str; 6] = ["connected", "ip", "latency_ms", "timings", "
 /// What the answer to an HTTP request adds.
 pub const HTTP: [&str; 4] = ["status", "header", "body", "json"];
 
-/// What a Redis says of itself.
-pub const REDIS: [&str; 5] = ["role", "version", "exists", "used_memory_pct", "maxmemory_policy"];
-
-/// What a name server answers.
-pub const DNS: [&str; 3] = ["rcode", "answers", "records"];
+/// What a Redis says of itself; what it does not say is null.
+pub const REDIS: [&str; 7] = [
+    "role",
+    "version",
+    "used_memory_pct",
+    "maxmemory_policy",
+    "persistence_ok",
+    "connected_clients",
+    "latency_ms",
+];
 
 /// What a gRPC health service answers.
 pub const GRPC: [&str; 1] = ["grpc_status"];

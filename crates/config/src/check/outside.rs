@@ -139,7 +139,7 @@ impl DnsCheck {
 }
 
 /// Accepts names with the underscores of services.
-fn host_name(text: &str) -> Result<String, String> {
+pub(crate) fn host_name(text: &str) -> Result<String, String> {
     let part = |part: &str| {
         let fits = |c: char| c.is_ascii_alphanumeric() || "-_*".contains(c);
         !part.is_empty() && part.len() <= 63 && part.chars().all(fits)

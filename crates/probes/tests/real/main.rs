@@ -2,6 +2,7 @@
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
+    clippy::panic,
     reason = "a set-up that fails is a failed test"
 )]
 
@@ -9,4 +10,5 @@ mod grpc;
 mod http_content;
 mod https;
 mod support;
+mod targets;
 mod tls;
