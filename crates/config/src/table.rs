@@ -173,7 +173,10 @@ impl<'r, 'a> Table<'r, 'a> {
     }
 
     /// Tells whether the map has one of the keys.
-    pub(crate) fn has_any(&self, keys: &[&str]) -> bool {
+    pub(crate) fn has_any(&self, keys: &[&'static str]) -> bool {
+        for key in keys {
+            self.reader.tell(self.at, || Told::Key(key));
+        }
         self.entries.iter().any(|(key, _)| keys.contains(&key.name.as_str()))
     }
 

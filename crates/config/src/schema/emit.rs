@@ -27,8 +27,11 @@ fn parts(fields: &Fields) -> Map<String, Value> {
     if fields.open {
         return schema;
     }
-    let mut properties: Map<String, Value> =
-        fields.keys.iter().map(|(key, one)| ((*key).to_owned(), shape(one))).collect();
+    let mut properties: Map<String, Value> = fields
+        .keys
+        .iter()
+        .map(|(key, one)| ((*key).to_owned(), shape_of(fields, key, one)))
+        .collect();
     // Keys of variants are described where their condition holds; here they only must not be unknown.
     for key in fields.variants.iter().flat_map(|variant| keys(&variant.fields)) {
         properties.entry(key).or_insert(json!(true));
@@ -81,6 +84,12 @@ fn condition(fields: &Fields, variant: &Variant) -> Value {
         then.insert("propertyNames".to_owned(), json!({ "enum": allowed }));
     }
     json!({ "if": holds, "then": then })
+}
+
+/// Writes what a key's value may be; where the key must be there, not nothing.
+fn shape_of(fields: &Fields, key: &str, one: &Shape) -> Value {
+    let null = one.null && !fields.required.contains(key);
+    shape(&Shape { null, ..one.clone() })
 }
 
 /// Writes what may stand in one place.

@@ -136,9 +136,10 @@ fn grown(file: &Trial, path: &[Step], asked: &Asked, before: &BTreeSet<&'static 
         shape.words = words.to_vec();
         shape.duration = asked.durations.contains(key);
         shape.least = asked.least.get(key).copied();
-        shape.null &= !asked.required.contains(key);
         for (word, file, reading) in read {
             let now = Asked::of(&reading, path);
+            // What must be there whatever else is: with another key, something may do without it.
+            found.required.retain(|key| now.required.contains(key));
             if now.keys.iter().any(|key| !known.contains(key)) {
                 let fields = grown(&file, path, &now, &known);
                 add(&mut found.variants, Variant { key, word, fields });
