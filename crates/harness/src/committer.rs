@@ -112,12 +112,32 @@ impl Committer {
                 }
             }
         };
+        let mut counts: Vec<(String, &'static str, u64)> = Vec::new();
         for (settlement, verdict) in group.into_iter().zip(verdicts) {
-            self.report(settlement, verdict, tries > 0);
+            let Some((event_type, outcome)) = self.report(settlement, verdict, tries > 0) else {
+                continue;
+            };
+            match counts.iter_mut().find(|(of, it, _)| *of == event_type && *it == outcome) {
+                Some((_, _, count)) => *count += 1,
+                None => counts.push((event_type, outcome, 1)),
+            }
+        }
+        for (event_type, outcome, count) in &counts {
+            let (worker, event_type) = (self.worker, event_type.as_str());
+            self.tally.count_settled(*count);
+            telemetry::deliveries_settled(&DeliverySettled { worker, event_type, outcome }, *count);
         }
     }
 
-    fn report(&mut self, settlement: Settlement, verdict: Settled, resent: bool) {
+    /// Tells what a person should know, and lets go of what is settled: its type, and what it
+    /// counts as. What was refused is kept.
+
+    fn report(
+        &mut self,
+        settlement: Settlement,
+        verdict: Settled,
+        resent: bool,
+    ) -> Option<(String, &'static str)> {
         let entry = settlement.act.fence().entry;
         let outcome = match verdict {
             Settled::Done => settlement.act.outcome(),
@@ -137,14 +157,12 @@ impl Committer {
             Settled::Refused(why) => {
                 tracing::error!(%entry, why, "cannot be settled until a person mends it");
                 self.refused.push(settlement);
-                return;
+                return None;
             }
         };
-        self.tally.count_settled();
-        let (worker, event_type) = (self.worker, settlement.event_type.as_str());
-        telemetry::delivery_settled(&DeliverySettled { worker, event_type, outcome });
         // Only now may the entry be taken up again, by us or by a redelivery.
         drop(settlement.holding);
+        Some((settlement.event_type, outcome))
     }
 }
 

@@ -16,6 +16,7 @@ use crate::registry::Registry;
 use crate::rules::DeliverySettings;
 use crate::settlement::Settlement;
 use crate::shutdown::Shutdown;
+use crate::telemetry::Meter;
 
 /// Everything that an execution needs besides its delivery.
 pub(crate) struct Engine<H> {
@@ -31,9 +32,19 @@ pub(crate) struct Engine<H> {
     pub(crate) settlements: mpsc::Sender<Settlement>,
     pub(crate) shutdown: Shutdown,
     pub(crate) tally: Arc<Tally>,
+    pub(crate) meter: Meter,
 }
 
 impl<H> Engine<H> {
+    /// Hands over what is to be settled, and waits while the committer has enough to do.
+    pub(crate) async fn settle(&self, finished: &mut Vec<Settlement>) {
+        for settlement in finished.drain(..) {
+            // The committer outlives everybody who calls this; were it gone, the lease would see
+            // to the entry.
+            let _gone = self.settlements.send(settlement).await.is_err();
+        }
+    }
+
     /// The server's time as events carry it.
     pub(crate) fn now(&self) -> jiff::Timestamp {
         let ms = i64::try_from(self.clock.now_ms()).unwrap_or(i64::MAX);
@@ -57,8 +68,8 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    pub(crate) fn count_settled(&self) {
-        self.settled.fetch_add(1, Ordering::Relaxed);
+    pub(crate) fn count_settled(&self, deliveries: u64) {
+        self.settled.fetch_add(deliveries, Ordering::Relaxed);
     }
 
     pub(crate) fn count_failed(&self) {

@@ -23,12 +23,11 @@ use crate::telemetry;
 /// The right to run one handler now.
 pub(crate) type Slot = OwnedSemaphorePermit;
 
-/// Runs what can be run, decides, and hands the settlement over.
+/// Runs what can be run and decides; gives the settlement, if there is anything to settle.
 pub(crate) async fn execute<H: Handler>(
     engine: Arc<Engine<H>>,
     intake: Intake,
-    slot: Option<Slot>,
-) {
+) -> Option<Settlement> {
     let started_ms = engine.clock.now_ms();
     let Intake { delivery, holding, event, ended: ending, event_type, alone: _ } = intake;
     let ended = Ended { delivery, event, started_ms, event_type, holding };
@@ -40,11 +39,7 @@ pub(crate) async fn execute<H: Handler>(
     };
     let disposition = decide(ending, &ended.delivery.history, engine.rules.max_attempts);
     report(&engine, &ended, &disposition);
-    if let Some(settlement) = Settlement::new(&engine, ended, disposition) {
-        // The committer outlives every execution; were it gone, the lease would see to the entry.
-        let _gone = engine.settlements.send(settlement).await.is_err();
-    }
-    drop(slot);
+    Settlement::new(&engine, ended, disposition)
 }
 
 /// Runs the handler until it ends or is not wanted any more.
@@ -62,20 +57,22 @@ async fn run<H: Handler>(engine: &Engine<H>, event: &Event, ended: &Ended) -> En
     };
     let written_ms = ended.delivery.history.origin_entry.ms;
     let wait = Duration::from_millis(ended.started_ms.saturating_sub(written_ms));
-    telemetry::handler_started(engine.worker.name, wait);
+    engine.meter.handler_started(wait);
     let handler = AssertUnwindSafe(engine.handler.handle(event, &context)).catch_unwind();
     let ending = tokio::select! {
         biased;
-        () = lost.cancelled() => Ending::FenceLost,
-        () = engine.shutdown.reached(Phase::Stopping) => Ending::Interrupted,
-        () = tokio::time::sleep_until(context.deadline) => Ending::TimedOut(limit),
+        // First: most handlers of a backlog are done when they are first looked at, and then
+        // neither timer nor token is touched. A stale owner is found out by the fence.
         outcome = handler => match outcome {
             Ok(Ok(effects)) => Ending::Finished(effects),
             Ok(Err(refusal)) => Ending::Refused(refusal),
             Err(panic) => Ending::Panicked(message(&*panic)),
         },
+        () = lost.cancelled() => Ending::FenceLost,
+        () = engine.shutdown.reached(Phase::Stopping) => Ending::Interrupted,
+        () = tokio::time::sleep_until(context.deadline) => Ending::TimedOut(limit),
     };
-    telemetry::handler_ended(engine.worker.name, &ended.event_type, began.elapsed());
+    engine.meter.handler_ended(&ended.event_type, began.elapsed());
     ending
 }
 
@@ -87,11 +84,9 @@ fn report<H>(engine: &Engine<H>, ended: &Ended, disposition: &Disposition) {
         Disposition::Commit(_) | Disposition::Release => {}
         Disposition::Abandon => {
             tracing::warn!(%entry, event_type, "lease lost: left to its new owner");
-            telemetry::delivery_settled(&telemetry::DeliverySettled {
-                worker,
-                event_type,
-                outcome: "abandoned",
-            });
+            let settled =
+                telemetry::DeliverySettled { worker, event_type, outcome: "abandoned" };
+            telemetry::deliveries_settled(&settled, 1);
         }
         Disposition::Defer { why, failures, .. } => {
             engine.tally.count_failed();

@@ -27,6 +27,7 @@ use crate::registry::Registry;
 use crate::settings::Settings;
 use crate::shutdown::Shutdown;
 use crate::sweeper::Sweeper;
+use crate::telemetry::Meter;
 use crate::worker::WorkerLoop;
 
 /// Settlements that may wait for the committer: several calls' worth, so that it is never idle
@@ -121,6 +122,7 @@ impl Lane {
             settlements,
             shutdown: shared.shutdown.clone(),
             tally: Arc::clone(&shared.tally),
+            meter: Meter::new(shared.worker.name),
         });
         work.spawn(self.worker_loop(shared, engine, pulse).run());
     }
@@ -146,6 +148,7 @@ impl Lane {
             outage: Outage::new(shared.worker.name),
             groups_made: false,
             running: JoinSet::new(),
+            finished: Vec::new(),
         }
     }
 

@@ -2,9 +2,13 @@
 //!
 //! Names and labels are those of contract §10. Labels never come from a payload.
 
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics::{
+    Histogram, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use printery_streams::ErrorKind;
 
@@ -53,37 +57,62 @@ pub(crate) struct DeliverySettled<'a> {
     pub(crate) outcome: &'static str,
 }
 
-/// Counts one settlement.
-pub(crate) fn delivery_settled(settled: &DeliverySettled<'_>) {
+/// Counts settlements of one kind.
+pub(crate) fn deliveries_settled(settled: &DeliverySettled<'_>, deliveries: u64) {
     counter!(
         "printery_events_processed_total",
         "worker" => settled.worker,
         "event_type" => settled.event_type.to_owned(),
         "outcome" => settled.outcome
     )
-    .increment(1);
+    .increment(deliveries);
     match settled.outcome {
         "fenced" => {
-            counter!("printery_commits_fenced_total", "worker" => settled.worker).increment(1);
+            counter!("printery_commits_fenced_total", "worker" => settled.worker)
+                .increment(deliveries);
         }
-        "lost" => lost(settled.worker, "deleted", 1),
+        "lost" => {
+            counter!("printery_events_lost_total", "worker" => settled.worker, "cause" => "deleted")
+                .increment(deliveries);
+        }
         _ => {}
     }
 }
 
-/// Notes that a handler starts, so long after its entry was written.
-pub(crate) fn handler_started(worker: &'static str, wait: Duration) {
-    histogram!("printery_event_wait_seconds", "worker" => worker).record(wait);
+/// The metrics of every single execution, each looked up once.
+pub(crate) struct Meter {
+    worker: &'static str,
+    wait: Histogram,
+    /// By event type; written when one is met for the first time.
+    took: Mutex<BTreeMap<String, Histogram>>,
 }
 
-/// Notes that a handler ended.
-pub(crate) fn handler_ended(worker: &'static str, event_type: &str, took: Duration) {
-    histogram!(
-        "printery_event_processing_duration_seconds",
-        "worker" => worker,
-        "event_type" => event_type.to_owned()
-    )
-    .record(took);
+impl Meter {
+    /// Measures for one worker; the collecting must have been started.
+    pub(crate) fn new(worker: &'static str) -> Self {
+        let wait = histogram!("printery_event_wait_seconds", "worker" => worker);
+        Self { worker, wait, took: Mutex::default() }
+    }
+
+    /// Notes that a handler starts, so long after its entry was written.
+    pub(crate) fn handler_started(&self, wait: Duration) {
+        self.wait.record(wait);
+    }
+
+    /// Notes that a handler ended.
+    pub(crate) fn handler_ended(&self, event_type: &str, took: Duration) {
+        let mut known = self.took.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(histogram) = known.get(event_type) {
+            return histogram.record(took);
+        }
+        let histogram = histogram!(
+            "printery_event_processing_duration_seconds",
+            "worker" => self.worker,
+            "event_type" => event_type.to_owned()
+        );
+        histogram.record(took);
+        known.insert(event_type.to_owned(), histogram);
+    }
 }
 
 /// Counts a failed attempt; `reason` is a code of ours, never a text from outside.

@@ -4,12 +4,14 @@
 //! executor finishes. Slots are taken before entries are: none is handed out that could not start.
 
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use printery_streams::fetch::{Fetcher, LONGEST_WAIT};
 use printery_streams::{Delivery, Error, ErrorKind, Session};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio::task::coop::unconstrained;
 use tokio::time::Instant;
 
 use crate::controls::Controls;
@@ -20,6 +22,7 @@ use crate::handler::Handler;
 use crate::intake::{Intake, take_in};
 use crate::outage::Outage;
 use crate::pulse::LanePulse;
+use crate::settlement::Settlement;
 use crate::shutdown::Phase;
 use crate::sweeper::Sweeper;
 use crate::telemetry;
@@ -42,6 +45,8 @@ pub(crate) struct WorkerLoop<H> {
     /// Whether the groups were made sure of since the last trouble.
     pub(crate) groups_made: bool,
     pub(crate) running: JoinSet<()>,
+    /// What ended where it began and is not yet handed over to be settled.
+    pub(crate) finished: Vec<Settlement>,
 }
 
 impl<H: Handler> WorkerLoop<H> {
@@ -52,6 +57,7 @@ impl<H: Handler> WorkerLoop<H> {
             self.pulse.turn();
             while self.running.try_join_next().is_some() {}
             if self.controls.hold().is_some() {
+                self.engine.settle(&mut self.finished).await;
                 self.stand_by().await;
                 continue;
             }
@@ -60,6 +66,7 @@ impl<H: Handler> WorkerLoop<H> {
                 self.recover(error).await;
             }
         }
+        self.engine.settle(&mut self.finished).await;
         // Nobody waits for entries any more, and the connection that did is closed.
         drop(self.fetcher);
         while self.running.join_next().await.is_some() {}
@@ -105,7 +112,10 @@ impl<H: Handler> WorkerLoop<H> {
     }
 
     /// All slots that are free, at least one; none when it took too long.
-    async fn free_slots(&self) -> Option<Slot> {
+    async fn free_slots(&mut self) -> Option<Slot> {
+        if self.slots.available_permits() == 0 {
+            self.engine.settle(&mut self.finished).await;
+        }
         let mut slots = tokio::select! {
             slot = Arc::clone(&self.slots).acquire_owned() => slot.ok()?,
             () = self.engine.shutdown.reached(Phase::Draining) => return None,
@@ -123,6 +133,7 @@ impl<H: Handler> WorkerLoop<H> {
         self.make_groups().await?;
         let free = slots.num_permits().min(self.fetcher.appetite());
         if self.sweeper.is_due() {
+            self.engine.settle(&mut self.finished).await;
             let asked = Instant::now();
             let streams: Vec<_> = self.fetcher.streams().cloned().collect();
             let running = self.concurrency.saturating_sub(slots.num_permits());
@@ -141,7 +152,11 @@ impl<H: Handler> WorkerLoop<H> {
             }
         }
         let asked = Instant::now();
-        let deliveries = self.fetcher.take(&mut self.session, free).await?;
+        // What is finished is settled behind the question for more: so Redis is busy with the one
+        // while we are with the other.
+        let taking = self.fetcher.take(&mut self.session, free);
+        let (taken, ()) = futures_util::join!(taking, self.engine.settle(&mut self.finished));
+        let deliveries = taken?;
         self.calm();
         if deliveries.is_empty() {
             // Whoever waits needs no slot: other lanes may have use for it.
@@ -184,7 +199,7 @@ impl<H: Handler> WorkerLoop<H> {
                 intake.ended = Some(Ending::Interrupted);
             }
             if intake.ended.is_some() {
-                self.running.spawn(execute(Arc::clone(&self.engine), intake, None));
+                self.begin(intake, None);
             } else if intake.alone {
                 self.start_alone(intake);
             } else {
@@ -193,10 +208,28 @@ impl<H: Handler> WorkerLoop<H> {
                 if slot.is_none() {
                     intake.ended = Some(Ending::Interrupted);
                 }
-                self.running.spawn(execute(Arc::clone(&self.engine), intake, slot));
+                self.begin(intake, slot);
             }
         }
         Ok(())
+    }
+
+    /// Looks at an execution once, here: one that is done with that needs no task of its own.
+    fn begin(&mut self, intake: Intake, slot: Option<Slot>) {
+        // Whatever it waits for hears from the task that goes on with it.
+        let mut nobody = Context::from_waker(Waker::noop());
+        let mut execution = Box::pin(unconstrained(execute(Arc::clone(&self.engine), intake)));
+        match execution.as_mut().poll(&mut nobody) {
+            Poll::Ready(settlement) => self.finished.extend(settlement),
+            Poll::Pending => {
+                let engine = Arc::clone(&self.engine);
+                self.running.spawn(async move {
+                    let mut finished = execution.await.into_iter().collect();
+                    engine.settle(&mut finished).await;
+                    drop(slot);
+                });
+            }
+        }
     }
 
     /// Starts a delivery when every slot of the process is free, and keeps them all: what it may do
@@ -206,7 +239,9 @@ impl<H: Handler> WorkerLoop<H> {
         let all = u32::try_from(self.concurrency).unwrap_or(u32::MAX);
         self.running.spawn(async move {
             let slot = slots.acquire_many_owned(all).await.ok();
-            execute(engine, intake, slot).await;
+            let mut finished = execute(Arc::clone(&engine), intake).await.into_iter().collect();
+            engine.settle(&mut finished).await;
+            drop(slot);
         });
     }
 

@@ -48,19 +48,24 @@ pub async fn admit(
     call_keys.extend(destinations.keys());
     let mut call = ADMIT.call(&call_keys);
     call.arg(admissions.len()).arg(dedupe_ms);
-    for admission in admissions {
-        call.arg(admission.event_id).arg(admission.event_type).arg(u8::from(admission.replay));
-        match &admission.announcement {
-            Some(publication) => destinations.publish(&mut call, publication),
-            None => {
-                call.arg(0).arg(0);
-            }
+    for Admission { event_id, event_type, replay, .. } in admissions {
+        let unasked = *replay || event_id.is_empty();
+        call.text(&if unasked { String::new() } else { format!("{event_type}|{event_id}") });
+    }
+    for (admission, place) in admissions.iter().zip(1_usize..) {
+        if let Some(publication) = &admission.announcement {
+            call.arg(place);
+            destinations.publish(&mut call, publication);
         }
     }
     let origin = Origin { operation: "admit", key: call.key() };
-    let seen = origin.array(session.run(&call).await?)?;
-    if seen.len() != admissions.len() {
-        return Err(origin.bad("an answer per delivery was expected"));
+    let mut seen = vec![false; admissions.len()];
+    for place in origin.array(session.run(&call).await?)? {
+        let place = usize::try_from(origin.count(&place)?).unwrap_or(0);
+        let Some(seen) = place.checked_sub(1).and_then(|index| seen.get_mut(index)) else {
+            return Err(origin.bad("a delivery that was not asked for"));
+        };
+        *seen = true;
     }
-    seen.iter().map(|answer| Ok(origin.int(answer)? == 1)).collect()
+    Ok(seen)
 }

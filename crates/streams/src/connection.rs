@@ -13,6 +13,7 @@ mod reader;
 mod session;
 mod tls;
 mod trouble;
+mod wire;
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,10 +24,11 @@ use redis::RedisError;
 use redis::aio::MultiplexedConnection;
 
 use self::address::{Address, Route};
-use self::find::{Role, Search, role};
+use self::find::{Role, Search, role, role_question, role_told};
 use self::node::{Fault, Node};
 use self::place::Place;
 use self::trouble::Trouble;
+use self::wire::Wire;
 use crate::error::{Error, ErrorKind};
 use crate::keys::Keys;
 
@@ -173,8 +175,25 @@ impl Redis {
             Ok(connection) => connection,
             Err((error, fault)) => return Err(self.blame(&node, error, fault)),
         };
-        self.make_sure(&node, &mut connection).await?;
+        self.make_sure(&node, role(&mut connection)).await?;
         Ok((node, connection))
+    }
+
+    /// A bare connection to the server; see [`Redis::is_wired`].
+    async fn wire(&self) -> Result<(Arc<Node>, Wire), Error> {
+        let node = self.node().await?;
+        let mut wire = match node.wire().await {
+            Ok(wire) => wire,
+            Err((error, fault)) => return Err(self.blame(&node, error, fault)),
+        };
+        let asked = async { role_told(wire.ask(&role_question().get_packed_command()).await) };
+        self.make_sure(&node, asked).await?;
+        Ok((node, wire))
+    }
+
+    /// Whether scripts and reads go over bare connections: wherever there is no TLS.
+    fn is_wired(&self) -> bool {
+        self.shared.address.is_plain()
     }
 
     /// A connection outside of the pool, whose replies may take so long.
@@ -188,7 +207,7 @@ impl Redis {
                 return Err(self.blame(&node, error, fault));
             }
         };
-        self.make_sure(&node, &mut connection).await?;
+        self.make_sure(&node, role(&mut connection)).await?;
         Ok((node, connection))
     }
 
@@ -209,10 +228,10 @@ impl Redis {
     async fn make_sure(
         &self,
         node: &Node,
-        connection: &mut MultiplexedConnection,
+        asked: impl Future<Output = Result<Role, Error>>,
     ) -> Result<(), Error> {
         let Route::Sentinel { .. } = &self.shared.address.route else { return Ok(()) };
-        match role(connection).await? {
+        match asked.await? {
             Role::Master => Ok(()),
             Role::Other(role) => {
                 let why = format!("the server has become a {role}");

@@ -19,8 +19,9 @@ use crate::order;
 use crate::reply::Origin;
 use crate::script::{Script, script};
 
-/// Entries asked for in one command at most; larger reads gain nothing.
-const LARGEST_READ: usize = 256;
+/// Entries asked for in one command at most; of larger reads the first entries have left the
+/// processor's cache when the last ones are done.
+const LARGEST_READ: usize = 128;
 
 /// Takes that may hit the same stream in a row before another one is asked first.
 const HOT_READS: u32 = 16;
@@ -278,7 +279,7 @@ impl Fetcher {
             command.arg(">");
         }
         let first_key = sources.first().map(|source| &*source.key).unwrap_or_default();
-        let reply = session.query("read", first_key, &command).await?;
+        let reply = session.ask("read", first_key, &command.get_packed_command()).await?;
         let deliveries = deliveries(reply, &sources)?;
         for delivery in &deliveries {
             let source = self.sources.iter_mut().find(|source| source.key == delivery.fence.stream);

@@ -44,7 +44,7 @@ pub async fn publish(
     call.arg(REMEMBERED.as_millis().to_string());
     call.arg(u8::from(session.redis().durability().is_some()));
     for (name, value) in fields {
-        call.arg(name.as_slice()).arg(value.as_slice());
+        call.bytes(name).bytes(value);
     }
     let origin = Origin { operation: "publish", key: &stream };
     let [entry, before] = origin.exactly(session.run(&call).await?)?;

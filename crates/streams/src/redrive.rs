@@ -37,7 +37,7 @@ pub async fn move_dead_letter(
     let mut call = REDRIVE.call(&[dead_letters, to]);
     call.arg(entry.to_string());
     for (name, value) in fields {
-        call.arg(name.as_slice()).arg(value.as_slice());
+        call.bytes(name).bytes(value);
     }
     moved(Origin { operation: "redrive", key: dead_letters }, session.run(&call).await?)
 }

@@ -158,8 +158,11 @@ impl Settler {
         let mut call = self.begin(&COMMIT, &keys, commits.len());
         call.arg(self.dedupe_ms).arg(LOG_CAP);
         for commit in commits {
-            fence_args(&mut call, &commit.fence);
-            call.arg(&commit.event_id).arg(&commit.event_type).arg(u8::from(commit.replay));
+            call.arg(commit.fence.entry);
+        }
+        for commit in commits {
+            call.arg(commit.fence.count).text(&commit.event_id).text(&commit.event_type);
+            call.arg(u8::from(commit.replay));
             call.arg(commit.attempt).arg(commit.started_ms).arg(commit.results.len());
             for result in &commit.results {
                 destinations.publish(&mut call, result);
@@ -284,9 +287,13 @@ fn millis(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// A verdict per delivery; an empty reply says that all of them are done.
 fn verdicts(reply: Value, call: &Call, expected: usize) -> Result<Vec<Settled>, Error> {
     let origin = Origin { operation: call.operation(), key: call.key() };
     let replies = origin.array(reply)?;
+    if replies.is_empty() {
+        return Ok(vec![Settled::Done; expected]);
+    }
     if replies.len() != expected {
         return Err(origin.bad("a verdict per delivery was expected"));
     }

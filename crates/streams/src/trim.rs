@@ -41,7 +41,10 @@ pub async fn trim(
     required: &[String],
 ) -> Result<Trimmed, Error> {
     let mut call = TRIM.call(&[stream]);
-    call.arg(keep_entries).arg(keep_from.to_string()).arg(LIMIT).arg(required);
+    call.arg(keep_entries).arg(keep_from.to_string()).arg(LIMIT);
+    for group in required {
+        call.arg(group);
+    }
     let origin = Origin { operation: "trim", key: stream };
     let reply = match session.run(&call).await {
         Ok(reply) => reply,

@@ -76,7 +76,7 @@ pub async fn bury_token(
 ) -> Result<Mended, Error> {
     let (bodies, dead) = (keys.delay_bodies(worker), keys.dead_letters(worker));
     let mut call = BURY_TOKEN.call(&[index, &bodies, &dead]);
-    call.arg(member).arg(token).arg(worker);
+    call.bytes(member).arg(token).arg(worker);
     ask(session, &call).await
 }
 
@@ -102,7 +102,7 @@ pub async fn requeue(
     let mut call = REQUEUE.call(&[stream, &inbox, &ledger]);
     call.arg(group).arg(entry.to_string());
     for (name, value) in history.seal(&fields) {
-        call.arg(name).arg(value);
+        call.bytes(&name).bytes(&value);
     }
     ask(session, &call).await
 }

@@ -56,7 +56,7 @@ pub async fn still_there(
     call.arg(group);
     for place in places {
         match place {
-            Place::Member { member, .. } => call.arg("member").arg(member.as_slice()),
+            Place::Member { member, .. } => call.arg("member").bytes(member),
             Place::Entry { entry, .. } => call.arg("entry").arg(entry.to_string()),
         };
     }

@@ -54,7 +54,10 @@ impl<'a, const N: usize> Traces<'a, N> {
         let Some(from) = self.next else { return Ok(Vec::new()) };
         let mut call = TRACES.call(&[self.stream]);
         call.arg(from.to_string()).arg("+").arg(self.count);
-        call.arg(self.wanted.guard.0).arg(self.wanted.guard.1).arg(&self.wanted.names);
+        call.arg(self.wanted.guard.0).arg(self.wanted.guard.1);
+        for name in &self.wanted.names {
+            call.arg(name);
+        }
         let origin = Origin { operation: "read traces", key: self.stream };
         let mut values = origin.array(session.run(&call).await?)?.into_iter();
         let bytes = values.next().map(|bytes| origin.count(&bytes)).transpose()?.unwrap_or(0);

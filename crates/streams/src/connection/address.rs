@@ -10,10 +10,11 @@ use redis::{Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisCon
 
 use super::bus::Bus;
 use super::place::Place;
+use super::wire::Wire;
 use crate::error::{Error, ErrorKind};
 
 /// Silence after which a TCP connection is probed; finds a peer that vanished without a word.
-const KEEPALIVE: Duration = Duration::from_secs(15);
+pub(super) const KEEPALIVE: Duration = Duration::from_secs(15);
 
 /// Where a server listens when nobody says.
 const SERVER_PORT: u16 = 6379;
@@ -124,6 +125,11 @@ impl Address {
             Some(place) => moved_to(&self.server, place),
             None => self.server.clone(),
         }
+    }
+
+    /// Whether servers are dialled without TLS.
+    pub(super) fn is_plain(&self) -> bool {
+        Wire::reaches(&self.server)
     }
 
     /// How to dial the sentinel at `place`.

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::{Value, cmd};
+use redis::{Cmd, RedisError, Value, cmd};
 
 use super::address::Address;
 use super::node::dial_once;
@@ -161,8 +161,18 @@ pub(super) enum Role {
 
 /// Asks a server what it is.
 pub(super) async fn role(server: &mut MultiplexedConnection) -> Result<Role, Error> {
+    role_told(role_question().query_async::<Value>(server).await)
+}
+
+/// What a server is asked that may not be the master.
+pub(super) fn role_question() -> Cmd {
+    cmd("ROLE")
+}
+
+/// Understands the answer.
+pub(super) fn role_told(answer: Result<Value, RedisError>) -> Result<Role, Error> {
     let origin = Origin { operation: "ask for the role", key: "" };
-    match cmd("ROLE").query_async::<Value>(server).await {
+    match answer {
         Ok(reply) => {
             let word = origin.array(reply)?.into_iter().next();
             let word = word.map_or_else(|| Ok(String::new()), |word| origin.text(word))?;

@@ -10,6 +10,7 @@ use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, ConnectionInfo};
 
 use super::place::Place;
+use super::wire::Wire;
 use crate::error::{Error, ErrorKind};
 
 /// Connections of the pool. Owners keep theirs, so it is as large as a process has loops.
@@ -71,6 +72,18 @@ impl Node {
                 let why = "the pool cannot be used";
                 (Error::new(ErrorKind::Refused, "connect", "", why), Fault::Ours)
             }
+        })
+    }
+
+    /// Opens a bare connection.
+    ///
+    /// # Errors
+    /// With the error, whether the server itself was at fault.
+    pub(super) async fn wire(&self) -> Result<Wire, (Error, Fault)> {
+        let opened = Wire::open(self.client.get_connection_info(), self.command_timeout).await;
+        opened.map_err(|error| {
+            let fault = if error.is_io_error() { Fault::Server } else { Fault::Ours };
+            (connect_error(&error), fault)
         })
     }
 

@@ -49,9 +49,9 @@ for i, d in ipairs(deliveries) do
   if not reply then
     local added, why = add(dead_letters, d.fields, 1, #d.fields)
     if added then
-      why = record(log, log_cap, {'stream', stream, 'entry', d.id, 'event_id', d.event_id,
+      why = record(log, log_cap, 'stream', stream, 'entry', d.id, 'event_id', d.event_id,
         'event_type', d.event_type, 'outcome', 'dead', 'attempts', d.attempt, 'instance', me,
-        'started', d.started, 'finished', text(now), 'reason', d.reason, 'results', added})
+        'started', d.started, 'finished', text(now), 'reason', d.reason, 'results', added)
       if why then redis.call('XDEL', dead_letters, added) end
     end
     if why then

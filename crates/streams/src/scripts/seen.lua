@@ -17,13 +17,17 @@ end
 -- settled_before(): set of those `events` that were settled less than `window` ms ago.
 local function settled_before(current, previous, events, now, window)
   local seen = {}
-  if #events == 0 then return seen end
   for _, slot in ipairs({current, previous}) do
     for i, at in ipairs(redis.call('HMGET', slot, unpack(events))) do
       if at and now - tonumber(at) < window then seen[events[i]] = true end
     end
   end
   return seen
+end
+
+-- keep_slot(): what is read for one more generation and then gone before its turn comes again.
+local function keep_slot(slot, window, generation)
+  redis.call('PEXPIREAT', slot, text((generation + 2) * window))
 end
 
 local function remember(slot, events, now, window, generation)
@@ -34,6 +38,5 @@ local function remember(slot, events, now, window, generation)
     pairs_[#pairs_ + 1] = text(now)
   end
   redis.call('HSET', slot, unpack(pairs_))
-  -- Read for one more generation, then gone before its turn comes again.
-  redis.call('PEXPIREAT', slot, text((generation + 2) * window))
+  keep_slot(slot, window, generation)
 end

@@ -24,8 +24,8 @@ local function add(stream, values, from, till)
 end
 
 -- record(): appends to the settlement log; why not, or nil.
-local function record(log, cap, values)
-  local added = redis.pcall('XADD', log, 'MAXLEN', '~', cap, '*', unpack(values))
+local function record(log, cap, ...)
+  local added = redis.pcall('XADD', log, 'MAXLEN', '~', cap, '*', ...)
   if type(added) == 'table' then return added.err end
   return nil
 end

@@ -302,8 +302,9 @@ async fn a_take_that_a_silent_server_serves_later_is_adopted() {
 async fn a_server_that_is_away_is_unavailable_and_comes_back() {
     let scene = Scene::set().await;
     let mut reading = reading(&scene).await;
+    assert!(reading.take(9).await.unwrap().is_empty());
     scene.server.kill9();
-    let error = reading.fetch(9, BLOCK).await.unwrap_err();
+    let error = reading.take(9).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Unknown, "{error}");
     let error = reading.fetch(9, BLOCK).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Unavailable, "{error}");
