@@ -74,7 +74,7 @@ pub use receiver::{
 };
 pub use reload::{FleetFile, Reloaded};
 pub use redis::{RedisProbe, RedisRole};
-pub use route::{Glob, Match, Route};
+pub use route::{Glob, Match, ROUTE_VARIABLES, Route};
 pub use scene::{Scene, speaks_of_one_service};
 pub use schema::schema;
 pub use secret::Secret;

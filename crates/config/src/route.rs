@@ -5,26 +5,50 @@
 
 use std::fmt;
 
+use printery_expressions::{Condition, Vocabulary};
 use serde::{Serialize, Serializer};
 
 use crate::node::{Node, Value};
-use crate::problem::Code;
+use crate::problem::{Code, Position};
 use crate::reader::{Reader, Refers};
 use crate::suggest::nearest;
 use crate::table::Table;
 
 /// Sends what matches to receivers; the first match wins unless it says `continue`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Route {
     /// What must hold; everything holds when empty.
     #[serde(rename = "match")]
     pub matches: Match,
+    /// What must hold as well, over [`ROUTE_VARIABLES`].
+    pub when: Option<Condition>,
     /// Names of receivers; may be empty, which silences what matches.
     pub to: Vec<String>,
+    /// Windows in which nobody is told by this route.
+    pub mute: Vec<String>,
     /// Later routes are asked too.
     #[serde(rename = "continue")]
     pub continues: bool,
 }
+
+/// What a route's `when` may speak of. Texts that an event does not say are empty.
+pub const ROUTE_VARIABLES: [&str; 15] = [
+    "type",
+    "severity",
+    "result",
+    "environment",
+    "service",
+    "services",
+    "stage",
+    "version",
+    "previous_version",
+    "deployment_id",
+    "correlation_id",
+    "by",
+    "labels",
+    "duration_seconds",
+    "summary",
+];
 
 /// Lists what an event must be; an empty list demands nothing. Case does not matter.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -39,6 +63,10 @@ pub struct Match {
     pub severity: Vec<Glob>,
     /// Services; one of the event's must match.
     pub service: Vec<Glob>,
+    /// Stages.
+    pub stage: Vec<Glob>,
+    /// Labels; one of the event's must match.
+    pub labels: Vec<Glob>,
 }
 
 /// Matches texts where `*` stands for any characters, ignoring case.
@@ -109,10 +137,17 @@ impl Route {
         for (name, at) in &to {
             reader.refer(Refers::Receiver, name, *at);
         }
+        let when = table.condition("when", &Vocabulary::of(ROUTE_VARIABLES));
+        let mute = table.texts("mute").unwrap_or_default();
+        for (name, at) in &mute {
+            reader.refer(Refers::Window, name, *at);
+        }
         let continues = table.flag("continue").unwrap_or_default();
-        table.later(&["when", "mute", "escalate"]);
+        table.later(&["escalate"]);
         table.close();
-        Self { matches, to: to.into_iter().map(|(name, _)| name).collect(), continues }
+        let names =
+            |listed: Vec<(String, Position)>| listed.into_iter().map(|(name, _)| name).collect();
+        Self { matches, when, to: names(to), mute: names(mute), continues }
     }
 }
 
@@ -146,8 +181,9 @@ impl Match {
             environment: globs("environment"),
             severity: globs("severity"),
             service: globs("service"),
+            stage: globs("stage"),
+            labels: globs("labels"),
         };
-        table.later(&["stage", "labels"]);
         table.close();
         read
     }

@@ -19,7 +19,7 @@ use crate::probe::{HttpDefaults, Limits, StatusSet};
 use crate::problem::Code;
 use crate::reader::{Reader, Refers};
 use crate::receiver::{Notifier, ReadReceiver, Receiver, ReceiverKind};
-use crate::route::{Match, Route};
+use crate::route::Route;
 use crate::scalar;
 use crate::service::{Service, ServiceDefaults};
 use crate::table::Table;
@@ -217,8 +217,7 @@ fn notifications(top: &mut Table<'_, '_>) -> (BTreeMap<String, Receiver>, Vec<Ro
     }
     if named.is_empty() && routes.is_empty() {
         let name = "log".to_owned();
-        let matches = Match::default();
-        routes.push(Route { matches, to: vec![name.clone()], continues: false });
+        routes.push(Route { to: vec![name.clone()], ..Route::default() });
         receivers.insert(name.clone(), Receiver::new(&name, ReceiverKind::Log));
     }
     (receivers, routes)

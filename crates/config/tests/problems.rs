@@ -57,8 +57,7 @@ fn a_key_that_is_unknown_missing_or_of_a_later_version_is_named() {
         ("checks: { a: { kind: htpp } }", "unknown check kind `htpp`; did you mean `http`?"),
         ("checks: { a: { kind: http } }", "f.yaml:1:14: `checks.a.url` is missing"),
         ("checks: { a: {} }", "`checks.a.kind` is missing"),
-        ("endpoints: { a: { timeout: 1s } }", "must have exactly one of `http`, `tcp`, `redis`"),
-        ("endpoints: { a: { postgres: x } }", "`endpoints.a.postgres` is not supported by this"),
+        ("endpoints: { a: { timeout: 1s } }", "must have exactly one of `http`, `tcp`, `tls`"),
         ("receivers: { a: {} }", "receiver `a` must have exactly one of `slack`, `email`, `webhook`"),
         ("receivers: { a: { pagerduty: {} } }", "`receivers.a.pagerduty.routing_key` is missing"),
         ("receivers: { a: { stdout: {} } }", "`receivers.a.stdout` is not supported by"),
@@ -80,7 +79,7 @@ fn a_key_that_is_unknown_missing_or_of_a_later_version_is_named() {
         ),
         ("notifier: { fallback: nobody }", "unknown receiver `nobody`"),
         ("notifier: { circuit: { open: 30 } }", "`notifier.circuit.open` has no unit"),
-        ("routes: [{ when: 'x' }]", "`routes.when` is not supported by this version"),
+        ("routes: [{ escalate: 10m }]", "`routes.escalate` is not supported by this version"),
         ("services: { 'a b': {} }", "f.yaml:1:13: `a b` is no usable name"),
     ]);
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use printery_events::payload::{DeploymentStarted, NotificationSeverity};
 use printery_events::{Event, Payload};
+use serde_json::{Value, json};
 
 use crate::severity::severity;
 
@@ -88,6 +89,28 @@ impl<'a> Facts<'a> {
             "rollback:completed" => self.result == Some("success"),
             _ => false,
         }
+    }
+
+    /// Returns what conditions may speak of; what is not said is empty.
+    pub fn variables(&self) -> Value {
+        let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
+        json!({
+            "type": self.event_type,
+            "severity": self.severity.as_str(),
+            "result": text(self.result),
+            "environment": text(self.environment),
+            "service": text(self.services.first().copied()),
+            "services": self.services,
+            "stage": text(self.stage),
+            "version": text(self.version),
+            "previous_version": text(self.previous_version),
+            "deployment_id": self.deployment_id,
+            "correlation_id": self.correlation_id,
+            "by": text(self.by),
+            "labels": self.labels,
+            "duration_seconds": self.duration.map_or(0.0, |duration| duration.as_secs_f64()),
+            "summary": text(self.sentence),
+        })
     }
 
     fn read(&mut self, payload: &'a Payload) {

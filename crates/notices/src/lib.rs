@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod example;
 mod facts;
 mod receiver;
 pub mod render;
@@ -11,8 +12,9 @@ mod severity;
 mod sign;
 mod verdict;
 
+pub use example::example;
 pub use facts::Facts;
 pub use receiver::{Receiver, Reply, Telling, Ways};
-pub use routing::receivers;
+pub use routing::{Routing, receivers, route};
 pub use sign::signatures;
 pub use verdict::Verdict;

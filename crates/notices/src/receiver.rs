@@ -18,10 +18,10 @@ mod webhook;
 
 use std::time::Duration;
 
-use printery_config::{ReceiverKind, Retry};
+use printery_config::{Fleet, ReceiverKind, Retry};
 use printery_events::Event;
 use printery_events::payload::Channel;
-use printery_probes::{Egress, GuardedClient};
+use printery_probes::{Egress, GuardedClient, Limits, Purpose};
 
 use self::exchange::Request;
 use crate::facts::Facts;
@@ -78,6 +78,23 @@ pub struct Reply {
     pub verdict: Verdict,
     /// What is to be remembered of this deployment for the next time, where that is new.
     pub memory: Option<String>,
+}
+
+/// How long connecting to a receiver may take. 5 s.
+const CONNECT: Duration = Duration::from_secs(5);
+
+impl Ways {
+    /// Makes the ways out that a fleet file allows.
+    ///
+    /// # Errors
+    /// Its egress rules cannot be read, or there is no TLS: a sentence that says so.
+    pub fn try_new(fleet: &Fleet) -> Result<Self, String> {
+        let egress = Egress::try_new(&fleet.egress).map_err(|error| error.to_string())?;
+        let timeout = fleet.notifier.timeout;
+        let limits = Limits::new(timeout, CONNECT, 1);
+        let client = egress.client(Purpose::Notify, &limits).map_err(|error| error.to_string())?;
+        Ok(Self { client, egress, timeout })
+    }
 }
 
 impl From<Verdict> for Reply {

@@ -5,10 +5,12 @@
 //! whoever is still owed is told when the event comes again.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use printery_config::{Fleet, Notifier as Policy, Route};
+use jiff::Timestamp;
+use printery_config::{Fleet, Notifier as Policy};
 use printery_events::ids::derived_id;
 use printery_events::payload::Channel;
 use printery_events::topology::NOTIFIER;
@@ -17,14 +19,10 @@ use printery_fleet::destinations::Circuit;
 use printery_fleet::notices::{Ledger, Notice, State};
 use printery_harness::{Context, Effects, Handler, Outcome, Problems, Refusal};
 use printery_notices::{Facts, Receiver, Telling, Ways};
-use printery_probes::{Egress, Limits, Purpose};
 
 use crate::conclusion::{Concluded, effects, refusal};
 use crate::schedule::{Step, after};
 use crate::teller::{Now, Teller};
-
-/// How long connecting to a receiver may take. 5 s.
-const CONNECT: Duration = Duration::from_secs(5);
 
 /// How long an event waits when what is known about it cannot be read. 1 s.
 const REDIS_PAUSE: Duration = Duration::from_secs(1);
@@ -32,7 +30,7 @@ const REDIS_PAUSE: Duration = Duration::from_secs(1);
 /// Tells receivers about events.
 #[derive(Debug)]
 pub(crate) struct Notifier {
-    routes: Vec<Route>,
+    fleet: Arc<Fleet>,
     receivers: BTreeMap<String, Receiver>,
     policy: Policy,
 }
@@ -59,24 +57,31 @@ impl Notifier {
     ///
     /// # Errors
     /// The egress rules of the fleet file cannot be read, or there is no TLS.
-    pub(crate) fn try_new(fleet: &Fleet) -> Result<Self, Problems> {
-        let egress = Egress::try_new(&fleet.egress).map_err(|error| error.to_string())?;
-        let limits = Limits::new(fleet.notifier.timeout, CONNECT, 1);
-        let client = egress.client(Purpose::Notify, &limits).map_err(|error| error.to_string())?;
-        let ways = Ways { client, egress, timeout: fleet.notifier.timeout };
+    pub(crate) fn try_new(fleet: &Arc<Fleet>) -> Result<Self, Problems> {
+        let ways = Ways::try_new(fleet)?;
         let usable = |(name, receiver): (&String, &printery_config::Receiver)| {
             (name.clone(), Receiver::new(receiver, fleet.notifier.retry, ways.clone()))
         };
         Ok(Self {
-            routes: fleet.routes.clone(),
+            fleet: Arc::clone(fleet),
             receivers: fleet.receivers.iter().map(usable).collect(),
             policy: fleet.notifier.clone(),
         })
     }
 
     /// Returns the receivers that are to be told.
-    fn chosen(&self, facts: &Facts<'_>) -> Vec<&Receiver> {
-        printery_notices::receivers(&self.routes, facts)
+    fn chosen(&self, facts: &Facts<'_>, now: Timestamp) -> Vec<&Receiver> {
+        let routing = printery_notices::route(&self.fleet, facts, now);
+        for (place, why) in &routing.unclear {
+            let (line, event_type) = (place + 1, facts.event_type);
+            tracing::warn!(route = line, event_type, why, "a route's condition cannot be judged");
+        }
+        for (receiver, window) in &routing.muted {
+            let (deployment_id, event_type) = (facts.deployment_id, facts.event_type);
+            tracing::info!(receiver, window, deployment_id, event_type, "muted: it is not told");
+        }
+        routing
+            .told
             .into_iter()
             .filter_map(|name| self.receivers.get(name))
             .filter(|receiver| receiver.wants(facts))
@@ -90,7 +95,9 @@ impl Handler for Notifier {
             return Ok(Effects::none());
         }
         let facts = Facts::of(event);
-        let chosen = self.chosen(&facts);
+        let at = i64::try_from(context.started_ms).unwrap_or_default();
+        let at = Timestamp::from_millisecond(at).unwrap_or_default();
+        let chosen = self.chosen(&facts, at);
         if event.dry_run {
             for receiver in chosen {
                 let (name, target) = (&receiver.name, receiver.target());

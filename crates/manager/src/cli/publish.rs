@@ -70,7 +70,7 @@ pub(crate) fn publish(common: &CommonArgs, args: &PublishArgs) -> ExitCode {
 }
 
 /// Reads `--data` in each of its forms.
-fn read_data(said: &str) -> Result<Vec<u8>, Failure> {
+pub(crate) fn read_data(said: &str) -> Result<Vec<u8>, Failure> {
     let read = |from: &mut dyn Read, name: &str| {
         let mut data = Vec::new();
         from.take(LARGEST)

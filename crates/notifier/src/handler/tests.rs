@@ -1,5 +1,6 @@
 //! The notifier against real receivers on loopback.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use printery_config::{Fleet, SigningKey};
@@ -44,7 +45,10 @@ struct Scene {
 impl Scene {
     async fn of(file: &str) -> Self {
         let fleet = Fleet::parse("f", file, &|_| None).unwrap();
-        Self { notifier: Notifier::try_new(&fleet).unwrap(), server: RedisServer::start().await }
+        Self {
+            notifier: Notifier::try_new(&Arc::new(fleet)).unwrap(),
+            server: RedisServer::start().await,
+        }
     }
 
     async fn new(slack: &str, hook: &str, extra: &str) -> Self {

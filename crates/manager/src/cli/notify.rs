@@ -1,0 +1,233 @@
+//! `printery-workers notify`: who would be told of an event, in which words, and does it arrive?
+//!
+//! Goes by the same routes and receivers as the notifier, which it does not need. `test` is the
+//! only one that sends anything; none of them needs Redis or leaves a trace in it.
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use jiff::Timestamp;
+use printery_config::Fleet;
+use printery_events::{Event, EventType};
+use printery_harness::args::CommonArgs;
+use printery_harness::exit;
+use printery_notices::{Facts, Receiver, Telling, Verdict, Ways, example, route};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::cli::failure::Failure;
+use crate::cli::output::{Output, Tone, clean};
+use crate::cli::publish::read_data;
+use crate::cli::target::{conclude, load_fleet};
+
+/// What to find out about notifications.
+#[derive(Debug, Subcommand)]
+pub(crate) enum NotifyVerb {
+    /// Say which routes match an event, whom they name, and who is muted
+    Explain(ExplainArgs),
+    /// Print what a receiver would be sent
+    Preview(OneArgs),
+    /// Send a receiver a message now; exits 1 when it does not take it
+    Test(OneArgs),
+}
+
+/// Which event.
+#[derive(Debug, Args)]
+pub(crate) struct EventArgs {
+    /// The event's data: JSON, @file, or - for standard input; an example by default
+    #[arg(long, value_name = "JSON|@FILE|-", allow_hyphen_values = true)]
+    data: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Which event, and when.
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArgs {
+    /// The event's type, such as deployment:failed
+    #[arg(value_name = "TYPE")]
+    event_type: String,
+    /// The moment, for windows: RFC 3339; now by default
+    #[arg(long, value_name = "TIME")]
+    at: Option<String>,
+    #[command(flatten)]
+    event: EventArgs,
+}
+
+/// Which receiver, and which event.
+#[derive(Debug, Args)]
+pub(crate) struct OneArgs {
+    /// The receiver, as the fleet file names it
+    #[arg(value_name = "RECEIVER")]
+    receiver: String,
+    /// The event's type
+    #[arg(value_name = "TYPE", default_value = "deployment:failed")]
+    event_type: String,
+    #[command(flatten)]
+    event: EventArgs,
+}
+
+/// Does what was typed.
+pub(crate) fn notify(common: &CommonArgs, verb: &NotifyVerb) -> ExitCode {
+    let done = load_fleet(common).and_then(|fleet| match verb {
+        NotifyVerb::Explain(args) => explain(&fleet, args),
+        NotifyVerb::Preview(args) => preview(&fleet, args),
+        NotifyVerb::Test(args) => test(&fleet, args),
+    });
+    match done {
+        Ok(()) => exit::code(exit::DONE),
+        Err(failure) => conclude(&failure),
+    }
+}
+
+fn event(event_type: &str, args: &EventArgs) -> Result<Event, Failure> {
+    let parsed = EventType::parse(event_type)
+        .map_err(|invalid| Failure::usage(format!("{event_type:?} {}", invalid.problem)))?;
+    let data = match &args.data {
+        None => None,
+        Some(said) => {
+            let bytes = read_data(said)?;
+            let data: Value = serde_json::from_slice(&bytes)
+                .map_err(|error| Failure::usage(format!("--data is no JSON: {error}")))?;
+            Some(data)
+        }
+    };
+    example(&parsed, data.as_ref()).map_err(Failure::usage)
+}
+
+fn receiver(fleet: &Fleet, name: &str) -> Result<Receiver, Failure> {
+    let Some(receiver) = fleet.receivers.get(name) else {
+        let known: Vec<&str> = fleet.receivers.keys().map(String::as_str).collect();
+        let text =
+            format!("unknown receiver {name:?}; {} has {}", fleet.source(), known.join(", "));
+        return Err(Failure::usage(text));
+    };
+    let ways = Ways::try_new(fleet).map_err(Failure::failed)?;
+    Ok(Receiver::new(receiver, fleet.notifier.retry, ways))
+}
+
+fn explain(fleet: &Fleet, args: &ExplainArgs) -> Result<(), Failure> {
+    let event = event(&args.event_type, &args.event)?;
+    let facts = Facts::of(&event);
+    let now = match &args.at {
+        None => Timestamp::now(),
+        Some(said) => said
+            .parse()
+            .map_err(|error| Failure::usage(format!("--at {said:?} is no time: {error}")))?,
+    };
+    let routing = route(fleet, &facts, now);
+    let mut out = Output::stdout();
+    let of = |name: &str| receiver(fleet, name);
+    let mut told = Vec::new();
+    for name in &routing.told {
+        let one = of(name)?;
+        told.push((*name, one.target(), one.wants(&facts)));
+    }
+    if args.event.json {
+        let told: Vec<Value> = told
+            .iter()
+            .map(|(name, target, wants)| json!({ "receiver": name, "target": target, "wants": wants }))
+            .collect();
+        let muted: Vec<Value> = routing
+            .muted
+            .iter()
+            .map(|(name, window)| json!({ "receiver": name, "window": window }))
+            .collect();
+        return Ok(out.json(&json!({
+            "type": facts.event_type,
+            "severity": facts.severity.as_str(),
+            "variables": facts.variables(),
+            "routes": routing.matched.iter().map(|place| place + 1).collect::<Vec<_>>(),
+            "unclear": routing.unclear.iter().map(|(place, why)| json!({ "route": place + 1, "why": why })).collect::<Vec<_>>(),
+            "told": told,
+            "muted": muted,
+            "fallback": fleet.notifier.fallback,
+        }))?);
+    }
+    let colour = out.colour();
+    out.line(format!("{}: {}, {}", facts.event_type, facts.headline, facts.severity.as_str()))?;
+    for place in &routing.matched {
+        out.line(format!("route {} matches", place + 1))?;
+    }
+    for (place, why) in &routing.unclear {
+        let line = format!("route {} cannot be judged: {}", place + 1, clean(why));
+        out.line(colour.paint(Tone::Bad, &line))?;
+    }
+    for (name, target, wants) in &told {
+        let line = format!("{name} is told: {}", clean(target));
+        let unwanted = format!("{name} does not want to hear of it");
+        let (tone, line) = if *wants { (Tone::Good, line) } else { (Tone::Dim, unwanted) };
+        out.line(colour.paint(tone, &line))?;
+    }
+    for (name, window) in &routing.muted {
+        let line = format!("{name} is muted by the window {window}");
+        out.line(colour.paint(Tone::Warn, &line))?;
+    }
+    if told.is_empty() && routing.muted.is_empty() {
+        out.line("nobody is told")?;
+    }
+    if let Some(fallback) = &fleet.notifier.fallback {
+        out.line(format!("{fallback} hears of it when one of them cannot be told"))?;
+    }
+    Ok(())
+}
+
+fn preview(fleet: &Fleet, args: &OneArgs) -> Result<(), Failure> {
+    let event = event(&args.event_type, &args.event)?;
+    let facts = Facts::of(&event);
+    let receiver = receiver(fleet, &args.receiver)?;
+    let id = Uuid::nil().to_string();
+    let text = receiver.preview(telling(&event, &facts, &id));
+    let mut out = Output::stdout();
+    if args.event.json {
+        let (name, target) = (&args.receiver, receiver.target());
+        return Ok(out.json(&json!({
+            "receiver": name, "target": target, "wants": receiver.wants(&facts), "message": text,
+        }))?);
+    }
+    if !receiver.wants(&facts) {
+        out.line(format!("# {} does not want to hear of {}", args.receiver, facts.event_type))?;
+    }
+    out.line(format!("# to {}", receiver.target()))?;
+    Ok(out.lines(text.lines().map(clean))?)
+}
+
+fn test(fleet: &Fleet, args: &OneArgs) -> Result<(), Failure> {
+    let event = event(&args.event_type, &args.event)?;
+    let note = "This is a test of printery-workers notify; nothing has happened.";
+    let facts = Facts { note: Some(note.to_owned()), ..Facts::of(&event) };
+    let receiver = receiver(fleet, &args.receiver)?;
+    if !receiver.wants(&facts) {
+        let text = format!("{} does not want to hear of {}", args.receiver, facts.event_type);
+        return Err(Failure::usage(text));
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    // A test is news each time it is made.
+    let id = Uuid::new_v4().to_string();
+    let reply = runtime.block_on(receiver.tell(telling(&event, &facts, &id)));
+    let mut out = Output::stdout();
+    let (told, why) = match &reply.verdict {
+        Verdict::Told => (true, None),
+        Verdict::Later { why, .. } | Verdict::Never { why } => (false, Some(why)),
+    };
+    let again = matches!(reply.verdict, Verdict::Later { .. });
+    if args.event.json {
+        out.json(&json!({
+            "receiver": args.receiver, "target": receiver.target(), "told": told,
+            "tried_again": again, "error_message": why,
+        }))?;
+    } else if let Some(why) = why {
+        let then = if again { "the notifier would try again" } else { "it would be given up" };
+        out.line(format!("{}: {}; {then}", args.receiver, clean(why)))?;
+    } else {
+        out.line(format!("{}: told, by {}", args.receiver, receiver.target()))?;
+    }
+    if told { Ok(()) } else { Err(Failure::told()) }
+}
+
+/// Tells it now, by this machine's clock: no fleet is asked.
+fn telling<'a>(event: &'a Event, facts: &'a Facts<'a>, id: &'a str) -> Telling<'a> {
+    let timestamp = u64::try_from(Timestamp::now().as_second()).unwrap_or_default();
+    Telling { event, facts, id, timestamp, memory: None, tries: 0 }
+}

@@ -1,0 +1,92 @@
+//! `notify`: who is told, in which words, and whether it arrives.
+
+use serde_json::json;
+
+use printery_testkit::{Answer, HttpService};
+
+use crate::shell::typed;
+
+fn file(url: &str) -> tempfile::NamedTempFile {
+    let file = tempfile::NamedTempFile::new().expect("a temporary file");
+    let text = format!(
+        "egress: {{ allow_loopback: true }}\n\
+         windows: {{ nights: {{ zone: UTC, times: [{{ from: \"22:00\", to: \"07:00\" }}] }} }}\n\
+         notifier: {{ fallback: book }}\n\
+         receivers:\n  chat: {{ slack: {{ url: '{url}/hook/s3cret', channel: '#deploys' }} }}\n  \
+         pager: {{ pagerduty: {{ routing_key: s3cret, url: '{url}' }} }}\n  book: log\n\
+         routes:\n  - {{ when: 'severity == \"critical\"', to: [pager, chat], continue: true }}\n  \
+         - {{ to: [chat, book], mute: [nights] }}\n"
+    );
+    std::fs::write(file.path(), text).expect("a writable file");
+    file
+}
+
+fn notify(words: &[&str], file: &tempfile::NamedTempFile) -> crate::shell::Said {
+    let path = file.path().display().to_string();
+    typed(&[&["notify"], words, &["--config", &path]].concat())
+}
+
+#[test]
+fn an_event_s_way_to_its_receivers_is_explained() {
+    let file = file("https://hooks.example");
+    let at = ["--at", "2026-11-20T23:00:00Z", "--json"];
+    let night = notify(&[&["explain", "deployment:failed"], &at[..]].concat(), &file).json();
+    assert_eq!(night["severity"], "critical");
+    assert_eq!(night["routes"], json!([1, 2]));
+    let told: Vec<_> =
+        night["told"].as_array().unwrap().iter().map(|one| &one["receiver"]).collect();
+    assert_eq!(told, ["pager", "chat"]);
+    assert_eq!(night["muted"], json!([{ "receiver": "book", "window": "nights" }]));
+    let day = notify(&["explain", "deployment:started", "--at", "2026-11-20T12:00:00Z"], &file);
+    assert_eq!(day.code, 0, "{day:?}");
+    for word in ["route 2 matches", "chat is told: #deploys by https://hooks.example/***", "book"] {
+        assert!(day.out.contains(word), "{word}: {day:?}");
+    }
+    assert!(!day.out.contains("pager"), "{day:?}");
+    for wrong in [
+        &["explain", "deployment:exploded"][..],
+        &["explain", "deployment:failed", "--data", "{}"],
+        &["explain", "deployment:failed", "--at", "tomorrow"],
+        &["preview", "nobody"],
+    ] {
+        let said = notify(wrong, &file);
+        assert_eq!(said.code, 2, "{wrong:?}: {said:?}");
+    }
+}
+
+#[test]
+fn what_would_be_sent_is_shown_without_credentials() {
+    let file = file("https://hooks.example");
+    let chat = notify(&["preview", "chat", "deployment:failed"], &file);
+    assert_eq!(chat.code, 0, "{chat:?}");
+    assert!(chat.out.contains("\"color\": \"danger\""), "{chat:?}");
+    let pager = notify(&["preview", "pager"], &file);
+    assert!(pager.out.contains("\"event_action\": \"trigger\""), "{pager:?}");
+    let unwanted = notify(&["preview", "pager", "deployment:started"], &file);
+    assert!(unwanted.out.contains("does not want to hear"), "{unwanted:?}");
+    for said in [chat, pager, unwanted] {
+        assert!(!said.out.contains("s3cret"), "{said:?}");
+    }
+    let data = r#"{"deployment_id":"d-7","reason":"no disk","failed_stage":"web"}"#;
+    let said = notify(&["preview", "book", "deployment:failed", "--data", data], &file);
+    assert!(said.out.contains("d-7: deployment failed. no disk"), "{said:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_test_message_arrives_and_a_refusal_is_told() {
+    let service = HttpService::start().await;
+    let ok = Answer::Full(200, Vec::new(), "ok".to_owned());
+    service.answer(ok);
+    let file = file(&service.url());
+    let said = notify(&["test", "chat"], &file);
+    assert_eq!(said.code, 0, "{said:?}");
+    let request = service.requests().pop().expect("it was sent");
+    assert!(request.json().to_string().contains("This is a test"), "{request:?}");
+    service.answer(Answer::Full(404, Vec::new(), "no_service".to_owned()));
+    let said = notify(&["test", "chat"], &file);
+    assert_eq!(said.code, 1, "{said:?}");
+    assert!(said.out.contains("answered 404") && said.out.contains("given up"), "{said:?}");
+    service.answer(Answer::Status(503));
+    let said = notify(&["test", "chat", "--json"], &file).json();
+    assert_eq!((&said["told"], &said["tried_again"]), (&json!(false), &json!(true)));
+}
