@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use printery_config::{IN_WINDOW, PolicyCheck, Window, WindowCheck};
+use printery_config::{PolicyCheck, Scene, Window, WindowCheck, speaks_of_one_service};
 use printery_events::payload::DeploymentStarted;
-use printery_expressions::{Condition, Functions};
+use printery_expressions::Condition;
 use printery_probes::{Class, Error, Outcome, ReasonCode, Report};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::together::together;
 
@@ -45,7 +45,7 @@ impl Facts<'_> {
         results: &BTreeMap<String, Value>,
     ) -> Report {
         let first = self.services.first().map(String::as_str).unwrap_or_default();
-        if !speaks_of_one_service(policy.expr.as_str()) || self.services.len() < 2 {
+        if !speaks_of_one_service(&policy.expr) || self.services.len() < 2 {
             return self.judge_one(policy, first, results).await;
         }
         let mut reports = Vec::new();
@@ -113,16 +113,7 @@ impl Facts<'_> {
     }
 
     async fn evaluate(&self, condition: &Condition, variables: Value) -> Result<bool, Error> {
-        let (windows, now) = (Arc::clone(self.windows), self.now);
-        let in_window = move |arguments: &[Value]| {
-            // Called on a value, as in `now.inWindow("freeze")`, the name comes last.
-            let name = arguments.last().and_then(Value::as_str).ok_or("names no window")?;
-            match windows.get(name) {
-                Some(window) => Ok(Value::Bool(window.holds(now))),
-                None => Err(format!("knows no window `{name}`")),
-            }
-        };
-        let functions = Functions::none().with(IN_WINDOW, in_window);
+        let functions = self.scene(&Value::Null).functions();
         condition.holds_within(LIMIT, variables, functions).await.map_err(|why| {
             let observed = format!("the condition {why}");
             Error::new(Class::Internal, ReasonCode::Policy, "judging the deployment", observed)
@@ -130,29 +121,12 @@ impl Facts<'_> {
     }
 
     fn variables(&self, service: &str, vars: &BTreeMap<String, String>) -> Value {
-        let deployment = self.deployment;
-        let mut map = Map::new();
-        let event = serde_json::to_value(deployment).unwrap_or_default();
-        let empty = json!({});
-        for name in ["images", "migrations", "git"] {
-            map.insert(name.to_owned(), event.get(name).unwrap_or(&empty).clone());
-        }
-        for name in ["deployment_id", "version", "environment"] {
-            map.insert(name.to_owned(), event.get(name).cloned().unwrap_or_default());
-        }
-        for name in ["previous_version", "strategy", "initiated_by"] {
-            map.insert(name.to_owned(), event.get(name).cloned().unwrap_or(json!("")));
-        }
-        map.insert("labels".to_owned(), json!(deployment.labels));
-        map.insert("services".to_owned(), json!(deployment.services));
-        map.insert("service".to_owned(), json!(service));
-        let previous = deployment.previous_version.clone().unwrap_or_default();
-        map.insert("previous".to_owned(), json!({ "version": previous }));
-        map.insert("now".to_owned(), json!(self.now.to_string()));
-        map.insert("vars".to_owned(), json!(vars));
-        let mut all = map.clone();
-        all.insert("event".to_owned(), Value::Object(map));
-        Value::Object(all)
+        let deployment = serde_json::to_value(self.deployment).unwrap_or_default();
+        self.scene(&deployment).variables(service, vars)
+    }
+
+    fn scene<'s>(&'s self, deployment: &'s Value) -> Scene<'s> {
+        Scene { deployment, windows: self.windows, now: self.now }
     }
 }
 
@@ -163,19 +137,6 @@ pub(crate) fn result(report: &Report) -> Value {
         "reason_code": report.reason_code.as_str(),
         "observed": report.observed,
     })
-}
-
-/// Tells whether a condition names `service`, alone or of the event, and not only `services`.
-fn speaks_of_one_service(text: &str) -> bool {
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once("service") {
-        let word = |c: char| c.is_alphanumeric() || c == '_';
-        if !before.ends_with(word) && !after.starts_with(word) {
-            return true;
-        }
-        rest = after;
-    }
-    false
 }
 
 fn words(check: &WindowCheck) -> String {
