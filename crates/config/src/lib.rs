@@ -61,8 +61,9 @@ pub use fleet::Fleet;
 pub use graph::{Graph, Group, NodeKind};
 pub use grpc::{GrpcProbe, GrpcTransport};
 pub use health::{
-    Baseline, Compare, FREEZE, HealthMonitor, Monitor, Obstacle, OnNoData, PerPeriod,
-    RateThresholds, RollbackMode, RollbackRules, StopEarly, Trigger, VerdictRules,
+    Allowance, Baseline, Compare, FREEZE, HealthMonitor, Metric, MetricSource, Monitor, Obstacle,
+    OnNoData, PerPeriod, RateThresholds, RollbackMode, RollbackRules, Selector, Side, StopEarly,
+    Threshold, Trigger, VerdictRules,
 };
 pub use interpolate::Env;
 pub use postgres::{MIGRATION_ADAPTERS, MigrationsCheck, PostgresProbe, PostgresRole};
@@ -81,6 +82,6 @@ pub use secret::Secret;
 pub use service::{Criticality, Requires, Service};
 pub use socket::{CertificateRules, StartTls, TcpProbe, TlsProbe, TlsVersion};
 pub use template::Template;
-pub use validator::{OnError, Validator};
+pub use validator::{CheckCache, OnError, Validator};
 pub use window::{Window, WindowTime};
 pub use yaml::to_yaml;

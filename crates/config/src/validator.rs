@@ -23,6 +23,8 @@ pub struct Validator {
     pub deadline: Duration,
     /// What a check that could not find out means.
     pub on_error: OnError,
+    /// How long reports are good for other deployments.
+    pub cache: CheckCache,
     /// Starts no further check once one has denied.
     pub stop_on_first_deny: bool,
     /// What a deployed service means that this file does not name.
@@ -36,10 +38,22 @@ impl Default for Validator {
             concurrency: 8,
             deadline: Duration::from_secs(60),
             on_error: OnError::default(),
+            cache: CheckCache::default(),
             stop_on_first_deny: false,
             unknown_service: Enforce::default(),
         }
     }
+}
+
+/// Says for how long a report of a check that says nothing of the deployment is good for others. 0 s: not at all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct CheckCache {
+    /// A report that passed.
+    #[serde(serialize_with = "shown::duration")]
+    pub pass: Duration,
+    /// One that did not.
+    #[serde(serialize_with = "shown::duration")]
+    pub fail: Duration,
 }
 
 /// Says what a check that could not find out means.
@@ -83,7 +97,11 @@ impl Validator {
         if let Some(enforce) = table.word("unknown_service", &Enforce::WORDS) {
             read.unknown_service = enforce;
         }
-        table.later(&["cache"]);
+        if let Some(mut cache) = table.table("cache") {
+            read.cache.pass = cache.duration("pass").unwrap_or_default();
+            read.cache.fail = cache.duration("fail").unwrap_or_default();
+            cache.close();
+        }
         table.close();
         read
     }

@@ -200,3 +200,19 @@ fn windows_are_read_with_their_zone() {
         assert!(why.contains(expected), "{windows}\n{expected}\n{why}");
     }
 }
+
+#[test]
+fn secrets_of_files_and_folders_are_held_to_permissions_and_patterns() {
+    let text = "{ kind: env, dir: /run/secrets, mode: '0640',
+        require: { KEY: { min_len: 4, max_len: 64, matches: '^[a-z]+$' } } }";
+    let CheckSpec::Env(check) = spec(text) else { panic!("no variables") };
+    assert_eq!((check.mode, check.require[0].rule.max_len), (Some(0o640), Some(64)));
+    assert!(check.require[0].rule.matches.as_ref().unwrap().is_in(b"abc"));
+    each_is_refused(&[
+        ("{ kind: env, dir: /a, file: /b, require: [X] }", "`checks.it.dir` and `file` exclude"),
+        ("{ kind: env, mode: '0640', require: [X] }", "`checks.it.mode` needs `file` or `dir`"),
+        ("{ kind: env, file: /a, mode: rw, require: [X] }", "must be permissions such as `0640`"),
+        ("{ kind: env, require: { X: { matches: '(' } } }", "`checks.it.require.X.matches`"),
+        ("{ kind: env, require: { X: { min_len: 9, max_len: 3 } } }", "is below `min_len`"),
+    ]);
+}

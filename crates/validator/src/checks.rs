@@ -63,6 +63,29 @@ pub(crate) enum Work {
     Skipped(String),
 }
 
+impl Work {
+    /// Tells whether its report is the same for every deployment, so that one may do for several.
+    pub(crate) fn is_of_the_fleet(&self) -> bool {
+        match self {
+            Self::Http(..)
+            | Self::Redis(..)
+            | Self::Tcp(..)
+            | Self::Postgres(..)
+            | Self::Dns(..)
+            | Self::Credential(_) => true,
+            Self::Env(_)
+            | Self::Images(_)
+            | Self::Migrations(..)
+            | Self::Down(..)
+            | Self::Policy(_)
+            | Self::Window(_)
+            | Self::Gate(_)
+            | Self::Services { .. }
+            | Self::Skipped(_) => false,
+        }
+    }
+}
+
 /// Every configured check by its name, and who wants it.
 #[derive(Debug)]
 pub(crate) struct Checks {

@@ -21,6 +21,7 @@ use tokio::time::Instant;
 
 use crate::checks::{Check, Checks, Work};
 use crate::gate::{self, Stand};
+use crate::kept::Kept;
 use crate::perform::Scene;
 use crate::policy::Windows;
 use crate::run::{AfterDeny, Plan, run};
@@ -39,6 +40,7 @@ pub(crate) struct Validator {
     digest: String,
     checks: Checks,
     windows: Windows,
+    kept: Kept,
     egress: Egress,
 }
 
@@ -52,7 +54,8 @@ impl Validator {
         match (egress, Checks::of(&fleet)) {
             (Ok(egress), Ok(checks)) => {
                 let windows = Arc::new(fleet.windows.clone());
-                Ok(Self { digest: fleet.digest(), checks, windows, egress, fleet })
+                let kept = Kept::new(fleet.validator.cache);
+                Ok(Self { digest: fleet.digest(), checks, windows, kept, egress, fleet })
             }
             (egress, checks) => {
                 let mut problems = checks.err().unwrap_or_default();
@@ -78,6 +81,7 @@ impl Validator {
             egress: &self.egress,
             now,
             windows: &self.windows,
+            kept: &self.kept,
             approval: &nothing,
         };
         let gates = gates(&checks, scene).await;

@@ -12,6 +12,7 @@ mod fixtures;
 mod gate;
 mod handler;
 mod images;
+mod kept;
 mod perform;
 mod policy;
 mod run;

@@ -20,6 +20,7 @@ use crate::environment;
 use crate::fields::fields;
 use crate::gate;
 use crate::images;
+use crate::kept::Kept;
 use crate::policy::{Facts, Windows};
 
 /// What the checks are made of beside themselves.
@@ -33,6 +34,8 @@ pub(crate) struct Scene<'a> {
     pub(crate) now: Timestamp,
     /// The fleet's windows.
     pub(crate) windows: &'a Windows,
+    /// Reports that are still good.
+    pub(crate) kept: &'a Kept,
     /// What has happened at the deployment's gate.
     pub(crate) approval: &'a Approval,
 }
@@ -52,7 +55,6 @@ pub(crate) async fn perform(
     results: &BTreeMap<String, Value>,
     remaining: Duration,
 ) -> Report {
-    let Scene { deployment, egress, now, approval, .. } = scene;
     if let Some(when) = &check.when {
         match scene.facts(&check.services).hold(when).await {
             Ok(true) => {}
@@ -63,6 +65,24 @@ pub(crate) async fn perform(
             Err(error) => return Report::of(&error, "", when.as_str()),
         }
     }
+    if !check.work.is_of_the_fleet() {
+        return make(check, scene, results, remaining).await;
+    }
+    if let Some(report) = scene.kept.get(&check.name) {
+        return report;
+    }
+    let report = make(check, scene, results, remaining).await;
+    scene.kept.keep(&check.name, &report);
+    report
+}
+
+async fn make(
+    check: &Check,
+    scene: Scene<'_>,
+    results: &BTreeMap<String, Value>,
+    remaining: Duration,
+) -> Report {
+    let Scene { deployment, egress, now, approval, .. } = scene;
     match &check.work {
         Work::Env(check) => environment::check(check).await,
         Work::Http(probe, limits) => probe.run(egress, &limits.within(remaining)).await,

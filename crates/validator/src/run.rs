@@ -115,6 +115,7 @@ mod tests {
     use printery_testkit::{Answer, HttpService, RedisServer};
 
     use super::*;
+    use crate::kept::Kept;
     use crate::policy::Windows;
 
     fn egress() -> Egress {
@@ -129,6 +130,7 @@ mod tests {
             egress: &egress(),
             now: Timestamp::UNIX_EPOCH,
             windows: &windows,
+            kept: &Kept::new(printery_config::CheckCache::default()),
             approval: &approval,
         };
         run(checks, scene, plan).await

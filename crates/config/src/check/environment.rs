@@ -4,6 +4,7 @@
 
 use std::path::PathBuf;
 
+use printery_expressions::Pattern;
 use serde::Serialize;
 
 use crate::node::{Node, Value};
@@ -16,6 +17,9 @@ use crate::table::Table;
 pub struct EnvCheck {
     /// Where the variables are read.
     pub source: EnvSource,
+    /// The widest permissions that the file, or each file of the folder, may have: 0o640.
+    #[serde(serialize_with = "octal")]
+    pub mode: Option<u32>,
     /// The variables, in the file's order.
     pub require: Vec<Requirement>,
 }
@@ -28,6 +32,17 @@ pub enum EnvSource {
     Process,
     /// A file of `NAME=value` lines, read by the check itself each time.
     File(PathBuf),
+    /// A folder with one file for each variable, as secrets are mounted.
+    Dir(PathBuf),
+}
+
+/// Writes permissions as people write them.
+#[expect(clippy::ref_option, reason = "serde passes the field by reference")]
+fn octal<S: serde::Serializer>(mode: &Option<u32>, to: S) -> Result<S::Ok, S::Error> {
+    match mode {
+        Some(mode) => to.collect_str(&format_args!("{mode:04o}")),
+        None => to.serialize_none(),
+    }
 }
 
 /// Requires one variable.
@@ -36,7 +51,7 @@ pub struct Requirement {
     /// The variable's name.
     pub name: String,
     /// Its value in the process environment at load time (a `<NAME>_FILE` twin is read);
-    /// always `None` for [`EnvSource::File`].
+    /// always `None` for the other sources.
     pub value: Option<Secret>,
     /// What the value must look like.
     pub rule: EnvRule,
@@ -47,6 +62,10 @@ pub struct Requirement {
 pub struct EnvRule {
     /// The least number of characters.
     pub min_len: Option<usize>,
+    /// The greatest number of characters.
+    pub max_len: Option<usize>,
+    /// What must be found in the value.
+    pub matches: Option<Pattern>,
     /// The value must be a URL of one of these schemes; `[]` is any URL, `None` is no demand.
     pub url: Option<Vec<String>>,
     /// The value must be one of these.
@@ -58,11 +77,22 @@ pub struct EnvRule {
 impl EnvCheck {
     /// Reads its keys.
     pub(super) fn read(table: &mut Table<'_, '_>) -> Option<Self> {
-        let source = match table.text("file") {
-            Some(path) => EnvSource::File(PathBuf::from(path)),
-            None => EnvSource::Process,
+        let (file, dir) = (table.text("file"), table.text("dir"));
+        let mode = table.parse("mode", permissions);
+        if file.is_some() && dir.is_some() {
+            let text = format!("{} and `file` exclude each other", table.name("dir"));
+            table.reader.report(Code::Conflict, table.at, text);
+        }
+        let source = match (file, dir) {
+            (Some(path), _) => EnvSource::File(PathBuf::from(path)),
+            (None, Some(path)) => EnvSource::Dir(PathBuf::from(path)),
+            (None, None) => EnvSource::Process,
         };
-        table.later(&["dir", "manifest"]);
+        if mode.is_some() && source == EnvSource::Process {
+            let text = format!("{} needs `file` or `dir`", table.name("mode"));
+            table.reader.report(Code::Conflict, table.at, text);
+        }
+        table.later(&["manifest"]);
         let node = table.must("require")?;
         let path = table.path_to("require");
         let rules = match &node.value {
@@ -84,7 +114,7 @@ impl EnvCheck {
         let require = rules.into_iter().map(|(name, rule)| {
             let value = match &source {
                 EnvSource::Process => table.reader.variables.env(&name),
-                EnvSource::File(_) => Ok(None),
+                EnvSource::File(_) | EnvSource::Dir(_) => Ok(None),
             };
             let value = value.unwrap_or_else(|why| {
                 table.reader.report(Code::Interpolation, node.at, why);
@@ -92,7 +122,7 @@ impl EnvCheck {
             });
             Requirement { name, value: value.map(Secret::new), rule }
         });
-        Some(Self { require: require.collect(), source })
+        Some(Self { require: require.collect(), source, mode })
     }
 }
 
@@ -115,11 +145,29 @@ fn rules(table: &Table<'_, '_>, node: &Node, path: &str) -> Vec<(String, EnvRule
         let min_len = rule.count("min_len", 1).and_then(|least| usize::try_from(least).ok());
         let one_of = rule.texts("one_of").map(texts);
         let allow_placeholder = rule.flag("allow_placeholder").unwrap_or_default();
-        rule.later(&["matches", "max_len", "mode"]);
+        let max_len = rule.count("max_len", 1).and_then(|most| usize::try_from(most).ok());
+        if min_len.zip(max_len).is_some_and(|(least, most)| least > most) {
+            let text = format!("{} is below `min_len`", rule.name("max_len"));
+            rule.reader.report(Code::Conflict, rule.at, text);
+        }
+        let matches =
+            rule.parse("matches", |text| Pattern::compile(text).map_err(|why| why.to_string()));
         rule.close();
-        rules.push((name.to_owned(), EnvRule { min_len, url, one_of, allow_placeholder }));
+        rules.push((
+            name.to_owned(),
+            EnvRule { min_len, max_len, matches, url, one_of, allow_placeholder },
+        ));
     }
     rules
+}
+
+/// Accepts `0640`.
+fn permissions(text: &str) -> Result<u32, String> {
+    let digits = text.strip_prefix("0o").unwrap_or(text);
+    match u32::from_str_radix(digits, 8) {
+        Ok(mode) if mode <= 0o777 && digits.len() >= 3 => Ok(mode),
+        Ok(_) | Err(_) => Err("must be permissions such as `0640`".to_owned()),
+    }
 }
 
 /// Drops the places.

@@ -285,3 +285,16 @@ async fn a_database_its_schema_and_its_freedom_are_checked_together() {
     assert_eq!(found, expected, "{completed:#?}");
     assert!(!format!("{payloads:?}").contains("hunter2"), "a password is published");
 }
+
+#[tokio::test]
+async fn what_was_asked_a_moment_ago_is_not_asked_again_where_the_fleet_file_says_so() {
+    let api = HttpService::start().await;
+    let text = file(&api.url())
+        .replace("checks: [api, later]", "checks: [api, later], cache: { pass: 1h }");
+    let validator = validator(&text);
+    for _deployment in 0..3 {
+        let payloads = published(&validator, &["api"]).await;
+        assert_eq!(payloads.len(), 1, "{payloads:?}");
+    }
+    assert_eq!(api.requests().len(), 1);
+}
