@@ -1,0 +1,147 @@
+//! Endpoints of every kind: what their keys come to, and how a wrong one is reported.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a set-up that fails is a failed test"
+)]
+
+use std::time::Duration;
+
+use printery_config::{
+    Background, EndpointSpec, Fleet, GrpcTransport, RecordKind, RedisRole, StartTls, TlsVersion,
+};
+
+fn fleet(endpoint: &str) -> Result<Fleet, Vec<String>> {
+    let text = format!(
+        "version: 1\nfleet: t\nservices: {{ a: {{ requires: [e] }} }}\nendpoints:\n  e: {{ {endpoint} }}\n"
+    );
+    Fleet::parse("f.yaml", &text, &|_| None)
+        .map_err(|problems| problems.iter().map(ToString::to_string).collect())
+}
+
+fn spec(endpoint: &str) -> EndpointSpec {
+    let mut fleet = fleet(endpoint).unwrap_or_else(|problems| panic!("{problems:?}"));
+    fleet.endpoints.remove("e").unwrap().spec
+}
+
+fn problem(endpoint: &str) -> String {
+    match fleet(endpoint) {
+        Ok(_) => panic!("{endpoint} is accepted"),
+        Err(problems) => problems.join("\n"),
+    }
+}
+
+#[test]
+fn every_kind_has_a_short_and_a_long_form() {
+    let EndpointSpec::Tcp(tcp) = spec("tcp: 'mail:25', expect: '^220 ', starttls: smtp") else {
+        panic!()
+    };
+    assert_eq!((tcp.expect.unwrap().as_str(), tcp.starttls), ("^220 ", Some(StartTls::Smtp)));
+
+    let EndpointSpec::Tls(tls) = spec("tls: shop.example") else { panic!() };
+    assert_eq!(tls.address.to_string(), "shop.example:443");
+    let rules = tls.certificate;
+    assert_eq!(format!("{} {}", rules.warn_life_left, rules.fail_life_left), "0.2 0.05");
+    let long = "tls: { host: shop.example, port: 8443 }, \
+                cert: { warn_life_left: 33%, fail_life_left: 10%, min_version: '1.3' }";
+    let EndpointSpec::Tls(tls) = spec(long) else { panic!() };
+    assert_eq!(tls.address.port, 8443);
+    let rules = tls.certificate;
+    assert_eq!(format!("{} {}", rules.warn_life_left, rules.fail_life_left), "0.33 0.1");
+    assert_eq!(rules.min_version, TlsVersion::V1_3);
+
+    let EndpointSpec::Grpc(grpc) = spec("grpc: 'pay:50051'") else { panic!() };
+    assert_eq!((grpc.service.as_str(), grpc.transport), ("", GrpcTransport::Plain));
+    let long = "grpc: { target: 'pay:50051', service: shop.Pay, tls: true }";
+    let EndpointSpec::Grpc(grpc) = spec(long) else { panic!() };
+    assert_eq!(
+        (grpc.service.as_str(), grpc.transport),
+        ("shop.Pay", GrpcTransport::Tls { ca: None })
+    );
+
+    let EndpointSpec::Dns(dns) = spec("dns: shop.example") else { panic!() };
+    assert_eq!((dns.record, dns.min_answers), (RecordKind::A, 1));
+    let long = "dns: { srv: _orders._tcp.svc.local, nameserver: '10.0.0.2:53' }, min_answers: 2";
+    let EndpointSpec::Dns(dns) = spec(long) else { panic!() };
+    assert_eq!((dns.record, dns.min_answers), (RecordKind::Srv, 2));
+
+    let EndpointSpec::Postgres(_) = spec("postgres: 'postgres://db/shop', role: primary") else {
+        panic!()
+    };
+    let redis = "redis: { url: 'redis://cache' }, role: primary, maintenance_key: at-work, \
+                 assert: 'used_memory_pct < 90.0'";
+    let EndpointSpec::Redis(redis) = spec(redis) else { panic!() };
+    assert_eq!((redis.role, redis.conditions.len()), (Some(RedisRole::Master), 1));
+
+    let http = "http: 'https://psp.example/ping', ca: /etc/ca.pem, \
+                expect: { header: { Content-Type: '^application/json' }, \
+                json: { '$.status': ok, '$.depth': 3, '$.up': true, '$.none': null } }, \
+                assert: ['json.status == \"ok\"', 'latency_ms < 300.0']";
+    let EndpointSpec::Http(http) = spec(http) else { panic!() };
+    let shown = serde_json::to_value(&http.expect).unwrap();
+    assert_eq!(shown["headers"][0], serde_json::json!(["content-type", "^application/json"]));
+    assert_eq!(shown["json"][1], serde_json::json!(["$.depth", 3]));
+    assert_eq!(http.expect.conditions.len(), 2);
+}
+
+#[test]
+fn a_wrong_expression_is_reported_with_its_line_and_column() {
+    for (endpoint, place, why) in [
+        (
+            "http: 'http://a', assert: 'lateny_ms < 3'",
+            "'lateny_ms",
+            "unknown name `lateny_ms`; did you mean `latency_ms`?",
+        ),
+        (
+            "http: 'http://a', assert: ['status == 200', 'status ==']",
+            "'status ==']",
+            "at character",
+        ),
+        ("tcp: 'a:1', assert: 'status == 200'", "'status", "unknown name `status`"),
+        ("redis: 'redis://a', assert: 'rol == \"x\"'", "'rol", "did you mean `role`?"),
+        ("tcp: 'a:1', expect: '^22('", "'^22(", "no regular expression: unclosed group"),
+        ("http: 'http://a', expect: { json: { status: ok } }", "ok", "at character 1"),
+        ("http: 'http://a', expect: { json: { $.a: [1] } }", "[1]", "a text, a number"),
+        ("http: 'http://a', expect: { header: { 'a b': x } }", "x }", "no name of a header"),
+        ("http: 'http://a', assert: '1 + 1'", "'1 + 1'", "never true or false"),
+    ] {
+        let problem = problem(endpoint);
+        // The endpoint stands behind `  e: { `.
+        let column = endpoint.find(place).unwrap() + 8;
+        let place = format!("f.yaml:5:{column}: ");
+        assert!(problem.starts_with(&place) && problem.contains(why), "{place} {problem}");
+    }
+}
+
+#[test]
+fn a_key_of_another_kind_is_unknown_and_a_contradiction_is_said() {
+    for (endpoint, why) in [
+        ("tcp: 'a:1', status: 200", "unknown key `endpoints.e.status`"),
+        ("tls: a, cert: { fail_life_left: 50%, warn_life_left: 10% }", "is above `warn_life_left`"),
+        ("tls: a, cert: { min_version: '1.1' }", "must be one of `1.2`, `1.3`"),
+        ("dns: { a: x, srv: y }", "must have exactly one of `a`, `aaaa`"),
+        ("dns: { a: x }, connect: true", "needs a service"),
+        ("tcp: 'a:1', starttls: ldap", "must be one of `smtp`"),
+        ("redis: 'redis://a', min_version: new", "must be a version"),
+        ("http: 'http://a', tcp: 'a:1'", "must have exactly one of `http`"),
+        ("grpc: { service: x }", "`endpoints.e.grpc.target` is missing"),
+    ] {
+        let problem = problem(endpoint);
+        assert!(problem.contains(why), "{endpoint}: {problem}");
+    }
+}
+
+#[test]
+fn the_background_and_the_cache_are_off_until_they_are_asked_for() {
+    let plain = Fleet::parse("f", "version: 1\nfleet: t\n", &|_| None).unwrap();
+    assert_eq!(plain.dependency_checker.background, None);
+    assert_eq!(plain.dependency_checker.cache.pass, Duration::ZERO);
+    let text = "version: 1\nfleet: t\ndependency_checker:\n  cache: { pass: 10s, fail: 2s }\n  \
+                background: { every: 60s, jitter: 20%, rise: 4 }\n";
+    let fleet = Fleet::parse("f", text, &|_| None).unwrap();
+    let every = Duration::from_secs(60);
+    let expected = Background { every, jitter: 0.2, fall: 3, rise: 4 };
+    assert_eq!(fleet.dependency_checker.background, Some(expected));
+    assert_eq!(fleet.dependency_checker.cache.fail, Duration::from_secs(2));
+}
