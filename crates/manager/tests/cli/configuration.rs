@@ -110,9 +110,18 @@ checks:
 validator: { checks: [hours] }
 receivers: { deploys: log, oncall: log }
 routes:
-  - { match: { severity: critical }, to: [oncall], continue: true }
+  - { when: 'severity == "critical"', to: [oncall], continue: true }
+  - { match: { environment: staging }, to: [deploys], mute: [freeze] }
   - { to: [deploys] }
 tests:
+  - name: staging is quiet while it is frozen
+    at: 2026-11-20T17:00:00+01:00
+    event: { type: deployment:started, service: payment, environment: staging, version: 1.4.0 }
+    expect: { routes: [] }
+  - name: staging is told at other times
+    at: 2026-11-19T17:00:00+01:00
+    event: { type: deployment:started, service: payment, environment: staging, version: 1.4.0 }
+    expect: { routes: [deploys] }
   - name: freeze blocks prod on Friday evening
     at: 2026-11-20T17:00:00+01:00
     event: { type: deployment:started, service: frontend, environment: prod, version: 1.4.0 }
@@ -140,7 +149,7 @@ fn a_fleet_files_own_tests_are_played() {
     let tested = file(TESTED);
     let path = tested.path().display().to_string();
     let said = typed(&["config", "test", &path]);
-    assert!(said.code == 0 && said.out.ends_with("5 tests, 0 failed\n"), "{said:?}");
+    assert!(said.code == 0 && said.out.ends_with("7 tests, 0 failed\n"), "{said:?}");
 }
 
 #[test]

@@ -12,7 +12,7 @@ use printery_config::{
     Case, Check, CheckSpec, Ending, Fleet, PolicyCheck, Scene, speaks_of_one_service,
 };
 use printery_events::{Event, EventType, Payload};
-use printery_notices::{Facts, receivers};
+use printery_notices::{Facts, route};
 use serde_json::{Map, Value, json};
 
 /// Returns where a case does not come out as expected.
@@ -22,10 +22,15 @@ use serde_json::{Map, Value, json};
 pub(super) fn play(fleet: &Fleet, case: &Case) -> Result<Vec<String>, String> {
     let event = event(fleet, case)?;
     let facts = Facts::of(&event);
+    let now = case.at.unwrap_or_else(Timestamp::now);
     let mut misses = Vec::new();
-    play_checks(fleet, case, &event, &mut misses);
-    let told = receivers(&fleet.routes, &facts);
-    compare("routes", case.expect.routes.as_ref(), &told, &mut misses);
+    play_checks(fleet, case, now, &event, &mut misses);
+    let routing = route(fleet, &facts, now);
+    compare("routes", case.expect.routes.as_ref(), &routing.told, &mut misses);
+    let unclear = routing.unclear.iter();
+    misses.extend(
+        unclear.map(|(place, why)| format!("routes: the condition of route {} {why}", place + 1)),
+    );
     let services: Vec<String> = facts.services.iter().map(|name| (*name).to_owned()).collect();
     let plan = Plan::of(&services, &fleet.graph);
     let down: BTreeSet<&str> = case.down.iter().map(String::as_str).collect();
@@ -86,7 +91,13 @@ fn written_out(said: &str, fleet: &Fleet, data: &mut Map<String, Value>) -> Stri
 }
 
 /// Plays the checks: which are made, and how those end that ask nobody or that the case says.
-fn play_checks(fleet: &Fleet, case: &Case, event: &Event, misses: &mut Vec<String>) {
+fn play_checks(
+    fleet: &Fleet,
+    case: &Case,
+    now: Timestamp,
+    event: &Event,
+    misses: &mut Vec<String>,
+) {
     let Payload::DeploymentStarted(deployment) = &event.payload else {
         let made: [&str; 0] = [];
         compare("checks", case.expect.checks.as_ref(), &made, misses);
@@ -98,7 +109,6 @@ fn play_checks(fleet: &Fleet, case: &Case, event: &Event, misses: &mut Vec<Strin
     };
     let data = serde_json::to_value(deployment).unwrap_or_default();
     let windows = Arc::new(fleet.windows.clone());
-    let now = case.at.unwrap_or_else(Timestamp::now);
     let stage = Stage { scene: Scene { deployment: &data, windows: &windows, now }, case };
     let mut endings: BTreeMap<&str, Option<Ending>> = BTreeMap::new();
     let mut results = BTreeMap::new();
