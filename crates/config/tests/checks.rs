@@ -1,5 +1,10 @@
 //! Checks of the fleet file: what each kind accepts, what it makes of it, what it refuses.
-#![expect(clippy::unwrap_used, reason = "a set-up that fails is a failed test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a set-up that fails is a failed test, and a panic is how a test fails"
+)]
 
 use printery_config::{CheckSpec, Credential, Enforce, Fleet, OnError, PostgresRole, RecordKind};
 

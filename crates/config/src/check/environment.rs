@@ -37,7 +37,11 @@ pub enum EnvSource {
 }
 
 /// Writes permissions as people write them.
-#[expect(clippy::ref_option, reason = "serde passes the field by reference")]
+#[expect(
+    clippy::ref_option,
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes the field by reference"
+)]
 fn octal<S: serde::Serializer>(mode: &Option<u32>, to: S) -> Result<S::Ok, S::Error> {
     match mode {
         Some(mode) => to.collect_str(&format_args!("{mode:04o}")),
