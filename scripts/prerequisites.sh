@@ -74,6 +74,8 @@ require_servers() {
     if has apt-get; then install_package aiosmtpd python3-aiosmtpd; fi
     # Another prober, whose verdicts ours are compared with.
     if has apt-get; then install_package prometheus-blackbox-exporter prometheus-blackbox-exporter; fi
+    # Whom the health-monitor asks for numbers.
+    install_package prometheus prometheus prometheus
     # Who takes the notifier's alerts.
     if has apt-get; then install_package prometheus-alertmanager prometheus-alertmanager; fi
 }

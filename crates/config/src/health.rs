@@ -3,10 +3,13 @@
 //! Owns the `health_monitor:` section and the per-service `health:` block merged into it; the files
 //! of the folder own its parts. The health-monitor reads one [`Monitor`] per service. Never samples.
 
+mod metric;
 mod rollback;
+mod selector;
 mod verdict;
 mod window;
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -18,7 +21,9 @@ use crate::scalar;
 use crate::shown;
 use crate::table::Table;
 
+pub use self::metric::{Allowance, Metric, MetricSource, Side, Threshold};
 pub use self::rollback::{FREEZE, Obstacle, PerPeriod, RollbackMode, RollbackRules, Trigger};
+pub use self::selector::Selector;
 pub use self::verdict::{OnNoData, RateThresholds, StopEarly, VerdictRules};
 pub use self::window::{Baseline, Compare};
 
@@ -76,6 +81,8 @@ pub struct Monitor {
     pub on_no_data: OnNoData,
     /// The window before the deployment that later ones are compared with.
     pub baseline: Baseline,
+    /// What the service measures of itself, by name.
+    pub metrics: BTreeMap<String, Metric>,
     /// What a bad verdict asks for.
     pub rollback: RollbackRules,
     /// The window as the file says it, until every override of `interval` is known.
@@ -106,6 +113,7 @@ impl Default for Monitor {
             verdict: VerdictRules::default(),
             on_no_data: OnNoData::default(),
             baseline: Baseline::default(),
+            metrics: BTreeMap::new(),
             rollback: RollbackRules::default(),
             window: Span::Time(Duration::from_secs(10 * 60)),
             baseline_window: Span::Time(Duration::from_secs(2 * 60)),
@@ -142,10 +150,11 @@ impl Monitor {
         read.verdict = VerdictRules::read(table, base.verdict);
         read.jitter = table.parse("jitter", scalar::share).unwrap_or(base.jitter);
         read.on_no_data = table.word("on_no_data", &ON_NO_DATA).unwrap_or(base.on_no_data);
+        read.metrics = Metric::read_all(table, &base.metrics);
         read.rollback = RollbackRules::read(table, &base.rollback);
         let least = table.small("min_samples");
         read.min_samples = least.unwrap_or(base.min_samples);
-        table.later(&["profile", "probes", "metrics", "startup"]);
+        table.later(&["profile", "probes", "startup"]);
         let read = read.counted();
         if least.is_some_and(|least| least > read.samples.get()) {
             let text = format!(

@@ -90,7 +90,7 @@ fn defaults_reach_the_services_and_services_override_them() {
         "http://checkout:5050/base/health"
     );
     assert_eq!(checkout.owner.as_deref(), Some("platform"));
-    assert_eq!(checkout.monitor.rollback, RollbackMode::Auto);
+    assert_eq!(checkout.monitor.rollback.mode, RollbackMode::Auto);
     assert_eq!(checkout.monitor.samples.get(), 120, "a shorter interval keeps the window");
     assert_eq!(fleet.services["cart"].monitor.duration(), Duration::from_secs(1200));
     assert!(fleet.services["payment"].health.is_none(), "no URL, nothing to ask over HTTP");

@@ -5,7 +5,8 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use printery_config::{
-    Compare, Fleet, Monitor, Obstacle, RollbackMode, RollbackRules, StopEarly, Trigger,
+    Compare, Fleet, MetricSource, Monitor, Obstacle, OnNoData, RollbackMode, RollbackRules,
+    StopEarly, Trigger,
 };
 
 fn load(text: &str) -> Result<Fleet, Vec<String>> {
@@ -90,6 +91,65 @@ fn what_asks_for_going_back_and_what_forbids_it_is_read() {
     ];
     for (health, expected) in cases {
         let found = complaint(&format!("defaults: {{ health: {{ {health} }} }}"));
+        assert!(found.contains(expected), "{expected}: {found}");
+    }
+}
+
+#[test]
+fn metrics_are_read_with_their_thresholds() {
+    let text = r#"
+defaults:
+  health:
+    metrics:
+      slo: { promql: { url: "http://prometheus:9090", query: "sum(rate(errors[1m]))" }, fail: "> 3" }
+services:
+  a:
+    url: http://a
+    metrics: http://a:9090/metrics
+    health:
+      metrics:
+        error_rate:
+          ratio: { bad: 'http_requests_total{status=~"5.."}', total: http_requests_total }
+          warn: "> 0.5%"
+          fail: "> 2%"
+          on_no_data: pass
+          baseline: { allow: +50%, floor: 0.2% }
+        p99: { quantile: { q: 0.99, histogram: http_request_duration_seconds }, warn: "> 300ms", fail: ">= 1s" }
+        restarts: { gauge: process_start_time_seconds, fail_if_changed: true }
+        traffic: { rate: http_requests_total, warn: "< 1" }
+  b: { url: http://b, health: { metrics: { slo: false } } }
+"#;
+    let fleet = load(text).unwrap_or_else(|why| panic!("{why:#?}"));
+    assert_eq!(fleet.services["a"].metrics.as_ref().unwrap().to_string(), "http://a:9090/metrics");
+    assert!(fleet.services["b"].monitor.metrics.is_empty(), "taken away again");
+    let metrics = &fleet.services["a"].monitor.metrics;
+    assert_eq!(metrics.len(), 5, "{:?}", metrics.keys());
+    let rate = &metrics["error_rate"];
+    let fail = rate.fail.unwrap();
+    assert!(!fail.is_exceeded(0.02) && fail.is_exceeded(0.0201));
+    assert_eq!((fail.to_string(), fail.shown(0.0314)), ("> 2%".to_owned(), "3.14%".to_owned()));
+    assert_eq!(rate.on_no_data, Some(OnNoData::Pass));
+    let MetricSource::Ratio { bad, .. } = &rate.source else { panic!("{rate:?}") };
+    assert!(bad.takes("http_requests_total", |_| Some("503")));
+    let slow = metrics["p99"].fail.unwrap();
+    assert!(slow.is_exceeded(1.0), "at least");
+    assert_eq!((slow.to_string(), slow.shown(0.25)), (">= 1 s".to_owned(), "250 ms".to_owned()));
+    let low = metrics["traffic"].warn.unwrap();
+    assert!(low.is_exceeded(0.5) && !low.is_exceeded(1.0));
+
+    let cases = [
+        ("x: { rate: a, baseline: { allow: 1%, floor: some } }", "must be a number, a share"),
+        ("x: { rate: a, baseline: { floor: 5 } }", "is missing"),
+        ("x: { warn: '> 1' }", "must have one of `ratio`"),
+        ("x: { rate: a, gauge: b }", "must have one of `ratio`"),
+        ("x: { rate: a, fail: '2%' }", "must be such as `> 2%`"),
+        ("x: { rate: 'sum(a)' }", "must be a name, or a name and labels"),
+        ("x: { ratio: { bad: a } }", "is missing"),
+        ("x: { quantile: { q: 99, histogram: h } }", "must be a number from 0 to 1"),
+        ("x: { promql: { url: 'ftp://p', query: up } }", "must be a URL"),
+    ];
+    for (metric, expected) in cases {
+        let found = complaint(&format!("defaults: {{ health: {{ metrics: {{ {metric} }} }} }}"));
         assert!(found.contains(expected), "{expected}: {found}");
     }
 }

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::journal::Known;
+use crate::reading::{INSTRUMENTS, Reading};
 use crate::sample::Sample;
 
 /// What was seen so far.
@@ -14,24 +15,30 @@ use crate::sample::Sample;
 pub(crate) struct Board(Mutex<BTreeMap<String, Seen>>);
 
 /// What was seen of one service.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Seen {
     /// The samples, in whatever order they came.
     pub samples: Vec<Sample>,
     /// Looks that nobody took in time.
     pub missed: u32,
+    /// What it measured of itself, in the order of time.
+    pub readings: BTreeMap<u32, Reading>,
 }
 
 impl Board {
     /// Begins with what others have seen of the same window.
     pub(crate) fn new(known: Known) -> Self {
-        let seen = |samples| Seen { samples, missed: 0 };
-        Self(Mutex::new(known.into_iter().map(|(name, it)| (name, seen(it))).collect()))
+        Self(Mutex::new(known))
     }
 
     /// Adds a sample.
     pub(crate) fn note(&self, service: &str, sample: Sample) {
         self.seen().entry(service.to_owned()).or_default().samples.push(sample);
+    }
+
+    /// Adds what a service measured.
+    pub(crate) fn read_off(&self, service: &str, n: u32, reading: Reading) {
+        self.seen().entry(service.to_owned()).or_default().readings.insert(n, reading);
     }
 
     /// Adds looks that nobody took.
@@ -45,7 +52,9 @@ impl Board {
     pub(crate) fn taken(&self, service: &str) -> BTreeSet<(String, u32)> {
         let seen = self.seen();
         let samples = seen.get(service).into_iter().flat_map(|seen| &seen.samples);
-        samples.map(|sample| (sample.probe.clone(), sample.n)).collect()
+        let samples = samples.map(|sample| (sample.probe.clone(), sample.n));
+        let readings = seen.get(service).into_iter().flat_map(|seen| seen.readings.keys());
+        samples.chain(readings.map(|n| (INSTRUMENTS.to_owned(), *n))).collect()
     }
 
     /// Looks at what is known of a service.

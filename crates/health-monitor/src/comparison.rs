@@ -3,6 +3,7 @@
 //! Owns the baseline as it is kept and the two questions asked of it: slower, failing more often.
 //! The verdict asks; nothing here waits, and a service without a baseline is not compared.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use printery_config::{Compare, Monitor};
@@ -24,7 +25,7 @@ const LEAST: usize = 20;
 const MOST_TIMES: usize = 1_000;
 
 /// How a service did before the deployment.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Before {
     /// Whether it was unhealthy already.
     pub unhealthy: bool,
@@ -34,11 +35,14 @@ pub(crate) struct Before {
     pub failed: u32,
     /// How long those took that passed, in microseconds, ascending.
     pub times_us: Vec<u64>,
+    /// What its metrics showed.
+    #[serde(default)]
+    pub metrics: BTreeMap<String, f64>,
 }
 
 impl Before {
     /// Returns what is kept of a baseline.
-    pub(crate) fn of(verdict: &Verdict, tally: &Tally) -> Self {
+    pub(crate) fn of(verdict: &Verdict, tally: &Tally, metrics: BTreeMap<String, f64>) -> Self {
         // Evenly thinned out, so that the order statistics stay where they are.
         let step = tally.passed.len().div_ceil(MOST_TIMES).max(1);
         let micros = |time: &Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
@@ -47,6 +51,7 @@ impl Before {
             counted: tally.counted,
             failed: tally.failed,
             times_us: tally.passed.iter().step_by(step).map(micros).collect(),
+            metrics,
         }
     }
 
@@ -139,7 +144,7 @@ mod tests {
     }
 
     fn before(samples: u32, ms: u64, failed: u32) -> Before {
-        Before::of(&Verdict::unwatched("api", ""), &tally(samples, ms, failed))
+        Before::of(&Verdict::unwatched("api", ""), &tally(samples, ms, failed), BTreeMap::new())
     }
 
     #[test]
@@ -174,7 +179,7 @@ mod tests {
     fn a_baseline_keeps_its_median_when_it_is_thinned_out() {
         let many: Vec<Duration> = (1..=9_001).map(Duration::from_millis).collect();
         let tally = Tally { counted: 9_001, passed: many, ..Tally::default() };
-        let before = Before::of(&Verdict::unwatched("api", ""), &tally);
+        let before = Before::of(&Verdict::unwatched("api", ""), &tally, BTreeMap::new());
         assert!(before.times_us.len() <= MOST_TIMES);
         let median = before.times_us[before.times_us.len() / 2];
         assert!(median.abs_diff(4_501_000) < 100_000, "{median}");

@@ -21,6 +21,7 @@ use crate::baseline;
 use crate::board::Board;
 use crate::comparison::Before;
 use crate::journal::{Journal, Pen, known};
+use crate::measured::values;
 use crate::progress::Teller;
 use crate::report::{completed, explained};
 use crate::request::{Phase, Request};
@@ -171,7 +172,8 @@ impl Attempt<'_> {
             let verdict = self.verdict(service);
             let latency = &watch.monitor.latency;
             let tally = self.board.read(service, |seen| Tally::of(&seen.samples, latency));
-            Some((service.clone(), Before::of(&verdict, &tally)))
+            let metrics = self.board.read(service, |seen| values(seen, &watch.monitor));
+            Some((service.clone(), Before::of(&verdict, &tally, metrics)))
         });
         watched.collect()
     }
@@ -302,6 +304,8 @@ impl Handler for HealthMonitor {
 
 #[cfg(test)]
 mod going_back;
+#[cfg(test)]
+mod measuring;
 #[cfg(test)]
 mod scene;
 #[cfg(test)]

@@ -12,6 +12,8 @@ use printery_harness::{Context, Refusal};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::sleep;
 
+use crate::board::Seen;
+use crate::reading::Reading;
 use crate::sample::Sample;
 
 /// How long a window's record is kept beyond the window's own length: an event that comes back
@@ -41,7 +43,7 @@ pub(crate) struct Journal {
 }
 
 /// What was kept of a window, by service.
-pub(crate) type Known = BTreeMap<String, Vec<Sample>>;
+pub(crate) type Known = BTreeMap<String, Seen>;
 
 impl Journal {
     /// Opens the window of an event: begins it, or finds what others have seen.
@@ -93,8 +95,12 @@ impl Journal {
 /// Sorts what was kept by service.
 pub(crate) fn known(sights: &[Sight]) -> Known {
     let mut known = Known::new();
-    for (service, sample) in sights.iter().filter_map(Sample::of) {
-        known.entry(service.to_owned()).or_default().push(sample);
+    for sight in sights {
+        if let Some((service, sample)) = Sample::of(sight) {
+            known.entry(service.to_owned()).or_default().samples.push(sample);
+        } else if let Some((service, n, reading)) = Reading::of(sight) {
+            known.entry(service.to_owned()).or_default().readings.insert(n, reading);
+        }
     }
     known
 }

@@ -16,6 +16,15 @@ pub(crate) fn passed(tally: &Tally) -> String {
     format!("{passed} of {} passed{p99}", samples(tally.counted))
 }
 
+/// Says of a service that is only measured that all is well.
+pub(crate) fn measured(metrics: usize) -> String {
+    if metrics == 1 {
+        "its metric keeps its thresholds".to_owned()
+    } else {
+        format!("its {metrics} metrics keep their thresholds")
+    }
+}
+
 /// Says what failed and since when: `2 of 6 samples failed (HTTP 503) since 12:03:10 UTC`.
 pub(crate) fn failed(tally: &Tally, began_ms: u64) -> String {
     let cause = tally.cause.as_ref().map(|cause| format!(" ({cause})")).unwrap_or_default();

@@ -9,6 +9,7 @@ use printery_config::{Monitor, OnNoData};
 
 use crate::board::Seen;
 use crate::comparison::Before;
+use crate::measured::findings;
 use crate::sentence;
 use crate::tally::Tally;
 
@@ -78,11 +79,20 @@ impl Verdict {
     ) -> Self {
         let tally = Tally::of(&seen.samples, &monitor.latency);
         let needed = monitor.min_samples.min(planned);
-        let (mut standing, mut why) = judge(&tally, needed, monitor, began_ms);
+        let (mut standing, mut why) = judge(&tally, (needed, planned), monitor, began_ms);
         if standing == Standing::Healthy
             && let Some(worse) = before.and_then(|before| before.worsened(&tally, monitor))
         {
             (standing, why) = (Standing::Degraded, worse);
+        }
+        let shown_before = before.map(|before| before.metrics.clone()).unwrap_or_default();
+        for (worse, sentence) in findings(seen, monitor, &shown_before) {
+            if worse > standing {
+                (standing, why) = (worse, sentence);
+            } else if worse == standing && worse > Standing::Healthy {
+                why.push_str(", ");
+                why.push_str(&sentence);
+            }
         }
         let pre_existing = before.is_some_and(|before| before.unhealthy);
         if standing == Standing::Unhealthy && pre_existing {
@@ -106,10 +116,18 @@ impl Verdict {
 }
 
 /// Returns how a service stands and why, the worst finding first.
-fn judge(tally: &Tally, needed: u32, monitor: &Monitor, began_ms: u64) -> (Standing, String) {
+fn judge(
+    tally: &Tally,
+    (needed, planned): (u32, u32),
+    monitor: &Monitor,
+    began_ms: u64,
+) -> (Standing, String) {
     let in_a_row = monitor.verdict.consecutive_failures;
     if in_a_row > 0 && tally.longest_run >= in_a_row {
         return (Standing::Unhealthy, sentence::failed(tally, began_ms));
+    }
+    if planned == 0 {
+        return (Standing::Healthy, sentence::measured(monitor.metrics.len()));
     }
     if tally.counted == 0 {
         let standing = match monitor.on_no_data {
@@ -150,7 +168,7 @@ pub(crate) fn is_enough(seen: &Seen, planned: u32, monitor: &Monitor) -> bool {
     }
     let tally = Tally::of(&seen.samples, &monitor.latency);
     let needed = monitor.min_samples.min(planned);
-    let (standing, _) = judge(&tally, needed, monitor, 0);
+    let (standing, _) = judge(&tally, (needed, planned), monitor, 0);
     match standing {
         // The error budget of the whole window is spent, or a run of failures has decided.
         Standing::Unhealthy => {
@@ -180,6 +198,7 @@ mod tests {
     use crate::sample::{Finding, Sample};
     use printery_config::Compare;
     use proptest::prelude::*;
+    use std::collections::BTreeMap;
     use std::num::NonZeroU32;
 
     fn monitor() -> Monitor {
@@ -203,7 +222,10 @@ mod tests {
             let (at, took) = (Duration::from_secs(n.into()), Duration::from_millis(took));
             Sample { probe: "health".to_owned(), n, at, took, finding }
         };
-        Seen { samples: (0..).zip(text.split_whitespace()).map(sample).collect(), missed: 0 }
+        Seen {
+            samples: (0..).zip(text.split_whitespace()).map(sample).collect(),
+            ..Seen::default()
+        }
     }
 
     fn verdict(text: &str, monitor: &Monitor) -> Verdict {
@@ -297,8 +319,20 @@ mod tests {
 
     #[test]
     fn what_was_broken_before_is_not_the_deployment_s_doing() {
-        let well = Before { unhealthy: false, counted: 3, failed: 0, times_us: vec![9_000; 3] };
-        let ill = Before { unhealthy: true, counted: 3, failed: 3, times_us: Vec::new() };
+        let well = Before {
+            unhealthy: false,
+            counted: 3,
+            failed: 0,
+            times_us: vec![9_000; 3],
+            metrics: BTreeMap::new(),
+        };
+        let ill = Before {
+            unhealthy: true,
+            counted: 3,
+            failed: 3,
+            times_us: Vec::new(),
+            metrics: BTreeMap::new(),
+        };
         let judged = |before: &Before| {
             let verdict = Verdict::of("api", &samples("! ! !"), (3, 0), &monitor(), Some(before));
             (verdict.standing, verdict.reason)

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use printery_config::{self as config, Fleet, Monitor, Service};
 use printery_probes::{Error, HttpProbe, Limits};
 
+use crate::instruments::Instruments;
 use crate::window::Window;
 
 /// How one service is watched.
@@ -15,8 +16,10 @@ use crate::window::Window;
 pub(crate) struct Watch {
     /// How long and how strictly.
     pub monitor: Monitor,
-    /// Where it is asked; never empty.
+    /// Where it is asked; empty for one that is only measured.
     pub addresses: Vec<Address>,
+    /// What it measures of itself.
+    pub instruments: Option<Instruments>,
 }
 
 impl Watch {
@@ -55,10 +58,11 @@ fn watch(service: &Service) -> Result<Watch, String> {
         let limits = Limits::new(monitor.timeout, http.limits.connect_timeout, 1);
         addresses.push(Address { name, probe, limits });
     }
-    if addresses.is_empty() {
+    let instruments = Instruments::of(service)?;
+    if addresses.is_empty() && instruments.is_none() {
         return Err("no health URL configured".to_owned());
     }
-    Ok(Watch { monitor, addresses })
+    Ok(Watch { monitor, addresses, instruments })
 }
 
 /// Slowness is judged over the whole window, so the probe itself has no limit for it.

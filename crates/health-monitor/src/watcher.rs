@@ -12,7 +12,9 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep_until};
 
 use crate::board::Board;
+use crate::instruments::Instruments;
 use crate::journal::Pen;
+use crate::reading::{INSTRUMENTS, Reading};
 use crate::sample::{Finding, Sample};
 use crate::time::Time;
 use crate::watch::{Address, Watch};
@@ -45,7 +47,39 @@ pub(crate) enum Came {
 struct Look<'a> {
     n: u32,
     due: Duration,
-    address: &'a Address,
+    at: At<'a>,
+}
+
+/// What is looked at.
+#[derive(Debug, Clone, Copy)]
+enum At<'a> {
+    Address(&'a Address),
+    Instruments(&'a Instruments),
+}
+
+impl At<'_> {
+    /// Returns how many samples the look would have been: what a service measures is none.
+    fn counts(&self) -> u32 {
+        match self {
+            Self::Address(_) => 1,
+            Self::Instruments(_) => 0,
+        }
+    }
+
+    /// Returns the name under which the look is known.
+    fn name(&self) -> &str {
+        match self {
+            Self::Address(address) => address.name,
+            Self::Instruments(_) => INSTRUMENTS,
+        }
+    }
+}
+
+/// What a look brought.
+#[derive(Debug)]
+enum Taken {
+    Sample(Sample),
+    Reading(u32, Reading),
 }
 
 impl Watcher<'_> {
@@ -72,13 +106,13 @@ impl Watcher<'_> {
             tokio::select! {
                 biased;
                 () = sleep_until(self.until) => return Came::ToItsDeadline,
-                Some(sample) = under_way.next(), if !under_way.is_empty() => {
-                    self.note(service, sample);
+                Some(taken) = under_way.next(), if !under_way.is_empty() => {
+                    self.note(service, taken);
                 }
                 () = sleep_until(next.unwrap_or(self.until)), if next.is_some() => {
                     let Some(look) = to_come.next() else { continue };
                     if window.is_late(look.n, self.time.now()) {
-                        self.board.missed(service, 1);
+                        self.board.missed(service, look.at.counts());
                     } else {
                         under_way.push(self.look(look));
                     }
@@ -94,13 +128,14 @@ impl Watcher<'_> {
         let mut looks = Vec::new();
         let mut missed = 0;
         for n in 0..window.samples() {
-            for address in &watch.addresses {
-                if known.contains(&(address.name.to_owned(), n)) {
+            let addresses = watch.addresses.iter().map(At::Address);
+            for at in addresses.chain(watch.instruments.as_ref().map(At::Instruments)) {
+                if known.contains(&(at.name().to_owned(), n)) {
                     continue;
                 }
-                match window.found_at(n, &format!("{service}/{}", address.name), now) {
-                    Due::At(due) => looks.push(Look { n, due, address }),
-                    Due::Missed => missed += 1,
+                match window.found_at(n, &format!("{service}/{}", at.name()), now) {
+                    Due::At(due) => looks.push(Look { n, due, at }),
+                    Due::Missed => missed += at.counts(),
                 }
             }
         }
@@ -109,20 +144,34 @@ impl Watcher<'_> {
         looks
     }
 
-    async fn look(&self, look: Look<'_>) -> Sample {
+    async fn look(&self, look: Look<'_>) -> Taken {
         // Nobody closes it; were it closed, looking without a permit would be right.
         let _permit = self.looks.acquire().await.ok();
         // As exact as what is kept, so that a verdict given again is the same verdict.
         let at = Duration::from_millis(whole(self.time.now().as_millis()));
-        let address = look.address;
+        let address = match look.at {
+            At::Address(address) => address,
+            At::Instruments(instruments) => {
+                return Taken::Reading(look.n, instruments.read(self.egress, at).await);
+            }
+        };
         let report = address.probe.run(self.egress, &address.limits).await;
         let took = Duration::from_micros(whole(report.duration.as_micros()));
-        Sample { probe: address.name.to_owned(), n: look.n, at, took, finding: finding(report) }
+        let (probe, finding) = (address.name.to_owned(), finding(report));
+        Taken::Sample(Sample { probe, n: look.n, at, took, finding })
     }
 
-    fn note(&self, service: &str, sample: Sample) {
-        self.pen.keep(sample.sight(service));
-        self.board.note(service, sample);
+    fn note(&self, service: &str, taken: Taken) {
+        match taken {
+            Taken::Sample(sample) => {
+                self.pen.keep(sample.sight(service));
+                self.board.note(service, sample);
+            }
+            Taken::Reading(n, reading) => {
+                self.pen.keep(reading.sight(service, n));
+                self.board.read_off(service, n, reading);
+            }
+        }
     }
 }
 
