@@ -84,8 +84,7 @@ fn report<H>(engine: &Engine<H>, ended: &Ended, disposition: &Disposition) {
         Disposition::Commit(_) | Disposition::Release => {}
         Disposition::Abandon => {
             tracing::warn!(%entry, event_type, "lease lost: left to its new owner");
-            let settled =
-                telemetry::DeliverySettled { worker, event_type, outcome: "abandoned" };
+            let settled = telemetry::DeliverySettled { worker, event_type, outcome: "abandoned" };
             telemetry::deliveries_settled(&settled, 1);
         }
         Disposition::Defer { why, failures, .. } => {

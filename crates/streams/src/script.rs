@@ -58,7 +58,13 @@ impl Script {
         let digest =
             self.digest.get_or_init(|| redis::Script::new(self.text()).get_hash().to_owned());
         let key = keys.first().copied().unwrap_or_default().to_owned();
-        let mut call = Call { script: self, key, words: 0, body: Vec::with_capacity(FIRST_BODY), shown: String::new() };
+        let mut call = Call {
+            script: self,
+            key,
+            words: 0,
+            body: Vec::with_capacity(FIRST_BODY),
+            shown: String::new(),
+        };
         call.text("EVALSHA").text(digest).arg(keys.len());
         for key in keys {
             call.text(key);

@@ -140,12 +140,11 @@ impl Session {
             return Ok((Arc::clone(&kept.node), reply));
         }
         let wired = self.wired.take().filter(|wired| self.redis.uses(&wired.node));
-        let mut wired = match wired {
-            Some(wired) => wired,
-            None => {
-                let (node, wire) = self.redis.wire().await?;
-                Wired { wire, node }
-            }
+        let mut wired = if let Some(wired) = wired {
+            wired
+        } else {
+            let (node, wire) = self.redis.wire().await?;
+            Wired { wire, node }
         };
         let reply = wired.wire.ask(command).await;
         let node = Arc::clone(&wired.node);

@@ -115,7 +115,9 @@ async fn dial(addr: &ConnectionAddr) -> Result<Socket, RedisError> {
             Ok(Socket::Tcp(stream))
         }
         ConnectionAddr::Unix(path) => Ok(Socket::Unix(UnixStream::connect(path).await?)),
-        _ => Err(io::Error::from(io::ErrorKind::Unsupported).into()),
+        ConnectionAddr::TcpTls { .. } | _ => {
+            Err(io::Error::from(io::ErrorKind::Unsupported).into())
+        }
     }
 }
 
@@ -248,5 +250,119 @@ impl Reading<'_> {
             }
             _ => Ok(Value::Nil),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A reply as a server writes it.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "what is not made here is nothing")]
+    fn written(value: &Value, out: &mut Vec<u8>) {
+        match value {
+            Value::Int(number) => out.extend(format!(":{number}\r\n").bytes()),
+            Value::BulkString(bytes) => {
+                out.extend(format!("${}\r\n", bytes.len()).bytes());
+                out.extend(bytes);
+                out.extend(b"\r\n");
+            }
+            Value::Array(items) => {
+                out.extend(format!("*{}\r\n", items.len()).bytes());
+                for item in items {
+                    written(item, out);
+                }
+            }
+            Value::SimpleString(text) => out.extend(format!("+{text}\r\n").bytes()),
+            Value::Okay => out.extend(b"+OK\r\n"),
+            _ => out.extend(b"$-1\r\n"),
+        }
+    }
+
+    fn any_reply() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Nil),
+            Just(Value::Okay),
+            any::<i64>().prop_map(Value::Int),
+            "[a-z ]{0,9}".prop_map(Value::SimpleString),
+            vec(any::<u8>(), 0..40).prop_map(Value::BulkString),
+        ];
+        leaf.prop_recursive(4, 40, 6, |inner| vec(inner, 0..6).prop_map(Value::Array))
+    }
+
+    /// Asks a server that answers with these bytes, in such pieces.
+    fn asked(answer: Vec<u8>, piece: usize) -> Result<Value, RedisError> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let (ours, mut theirs) = UnixStream::pair().unwrap();
+            let serving = async move {
+                let mut question = [0; 14];
+                theirs.read_exact(&mut question).await.unwrap();
+                for part in answer.chunks(piece) {
+                    if theirs.write_all(part).await.is_err() {
+                        return;
+                    }
+                    tokio::task::yield_now().await;
+                }
+            };
+            let response = Duration::from_secs(60);
+            let mut wire = Wire { socket: Socket::Unix(ours), input: Vec::new(), response };
+            tokio::join!(wire.ask(b"*1\r\n$4\r\nPING\r\n"), serving).0
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn a_reply_is_the_same_in_whatever_pieces_it_comes(reply in any_reply(), piece in 1..50_usize) {
+            let mut bytes = Vec::new();
+            written(&reply, &mut bytes);
+            prop_assert_eq!(&redis::parse_redis_value(&bytes).unwrap(), &reply);
+            prop_assert_eq!(asked(bytes, piece).unwrap(), reply);
+        }
+
+        #[test]
+        fn a_command_for_the_client_is_the_one_that_was_encoded(words in vec(vec(any::<u8>(), 0..9), 1..9)) {
+            let mut command = Cmd::new();
+            for word in &words {
+                command.arg(word.as_slice());
+            }
+            let encoded = command.get_packed_command();
+            prop_assert_eq!(decoded(&encoded).get_packed_command(), encoded);
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic_or_answer_what_is_not_there(bytes in vec(any::<u8>(), 0..60)) {
+            let expected = redis::parse_redis_value(&bytes);
+            if let Ok(found) = asked(bytes, 7) {
+                prop_assert_eq!(expected.unwrap(), found);
+            }
+        }
+    }
+
+    #[test]
+    fn errors_are_those_of_the_client_wherever_they_stand() {
+        for answer in
+            ["-MOVED 3999 127.0.0.1:6381\r\n", "*2\r\n:1\r\n-MOVED 3999 127.0.0.1:6381\r\n"]
+        {
+            let error = asked(answer.into(), 3).unwrap_err();
+            assert_eq!(
+                (error.code(), error.redirect_node()),
+                (Some("MOVED"), Some(("127.0.0.1:6381", 3999)))
+            );
+        }
+    }
+
+    #[test]
+    fn a_connection_that_ends_a_second_reply_and_depth_without_end_are_errors() {
+        for answer in
+            [":1", "*2\r\n:1\r\n", ":1\r\n:2\r\n", "*-\r\n", "?\r\n", "$99999999999999999999\r\n"]
+        {
+            assert!(asked(answer.into(), 64).unwrap_err().is_io_error(), "{answer:?}");
+        }
+        let deep = "*1\r\n".repeat(DEEPEST + 2) + ":1\r\n";
+        assert!(asked(deep.into(), 64).is_err());
     }
 }
