@@ -124,6 +124,18 @@ impl Graph {
         self.groups.iter().map(chosen).filter(|group| !group.is_empty()).collect()
     }
 
+    /// Returns how many groups stand on each other at most: 1 where nothing needs anything.
+    pub fn depth(&self) -> usize {
+        let mut depths: BTreeMap<&str, usize> = BTreeMap::new();
+        for group in &self.groups {
+            let needs = group.iter().flat_map(|name| self.requires(name));
+            let below = needs.filter_map(|need| depths.get(need.name.as_str())).max();
+            let depth = 1 + below.copied().unwrap_or_default();
+            depths.extend(group.iter().map(|name| (name.as_str(), depth)));
+        }
+        depths.into_values().max().unwrap_or_default()
+    }
+
     /// Returns the groups of nodes that need each other.
     pub fn cycles(&self) -> impl Iterator<Item = &Group> {
         self.groups.iter().filter(|group| group.len() > 1)
@@ -197,6 +209,14 @@ mod tests {
         assert_eq!(graph.dependents("c"), names(&["a", "b", "d"]));
         assert_eq!(graph.dependents("a"), names(&["b"]), "not itself, though it is on a cycle");
         assert_eq!(graph.dependents("nobody"), BTreeSet::new());
+    }
+
+    #[test]
+    fn the_depth_is_that_of_the_longest_chain_of_groups() {
+        assert_eq!(graph(&[]).depth(), 0);
+        assert_eq!(graph(&[("a", &[]), ("b", &[])]).depth(), 1);
+        let chain = graph(&[("a", &["b", "c"]), ("b", &["a", "c"]), ("c", &["d"]), ("d", &[])]);
+        assert_eq!(chain.depth(), 3, "a cycle is one group");
     }
 
     #[test]

@@ -29,9 +29,14 @@ use crate::window::Window;
 /// The stages of a fleet that names none.
 const STAGES: [&str; 3] = ["vercel", "railway", "folio"];
 
+/// Services and endpoints that a fleet may have.
+const MOST_NODES: usize = 2000;
+
+/// How long a chain of services that need each other may be.
+const DEEPEST: usize = 32;
+
 /// Sections that only later versions understand.
-const LATER: [&str; 6] =
-    ["store", "telemetry", "profiles", "inhibit", "silences_api", "templates"];
+const LATER: [&str; 6] = ["store", "telemetry", "profiles", "inhibit", "silences_api", "templates"];
 
 /// Reads `vars`, which may refer to the environment and to files.
 pub(crate) fn vars(reader: &Reader<'_>, root: &Node) -> BTreeMap<String, String> {
@@ -223,6 +228,21 @@ fn notifications(top: &mut Table<'_, '_>) -> (BTreeMap<String, Receiver>, Vec<Ro
     (receivers, routes)
 }
 
+/// Refuses a graph that no check could be done with in time: each answer walks it.
+fn limits(reader: &Reader<'_>, graph: &Graph) {
+    let first = graph.names().find_map(|name| reader.defined(Refers::Dependency, name));
+    let Some(at) = first else { return };
+    let (nodes, depth) = (graph.names().count(), graph.depth());
+    if nodes > MOST_NODES {
+        let text = format!("{nodes} services and endpoints are more than {MOST_NODES}");
+        reader.report(Code::BadValue, at, text);
+    }
+    if depth > DEEPEST {
+        let text = format!("services require each other {depth} deep, more than {DEEPEST}");
+        reader.report(Code::BadValue, at, text);
+    }
+}
+
 /// Builds the graph and warns of services that need each other.
 fn graph(
     reader: &Reader<'_>,
@@ -231,6 +251,7 @@ fn graph(
 ) -> Graph {
     let needs = services.iter().map(|(name, service)| (name.clone(), service.requires.clone()));
     let graph = Graph::new(needs, endpoints.keys().cloned());
+    limits(reader, &graph);
     for group in graph.cycles() {
         let names: Vec<String> = group.iter().map(|name| format!("`{name}`")).collect();
         let place = group.first().and_then(|name| reader.defined(Refers::Dependency, name));

@@ -25,8 +25,6 @@ pub struct Service {
     pub url: Option<TargetUrl>,
     /// Where it answers the gRPC health protocol.
     pub grpc: Option<HostPort>,
-    /// Where it says what it measures, in Prometheus' text format.
-    pub metrics: Option<TargetUrl>,
     /// A port that accepts connections, of a service that speaks neither HTTP nor gRPC.
     pub tcp: Option<HostPort>,
     /// The image it is deployed from; without a tag the event's version is the tag.
@@ -68,6 +66,10 @@ pub enum Criticality {
     Soft,
 }
 
+/// The words of `criticality`.
+const CRITICALITY: [(&str, Criticality); 2] =
+    [("hard", Criticality::Hard), ("soft", Criticality::Soft)];
+
 /// Holds what services start from.
 #[derive(Clone, Debug)]
 pub(crate) struct ServiceDefaults {
@@ -102,7 +104,6 @@ impl Service {
             ready: base.as_ref().and_then(|base| ready.probe(base, from.limits)),
             url: base,
             grpc: probe::host_port(&mut table, "grpc"),
-            metrics: table.url("metrics", &probe::HTTP),
             tcp: probe::host_port(&mut table, "tcp"),
             image: table.parse("image", image),
             requires: requires(name, &mut table),
@@ -111,7 +112,7 @@ impl Service {
             owner: table.text("owner").or_else(|| from.owner.clone()),
             labels: labels(&mut table),
         };
-        table.later(&["targets", "quorum", "extends"]);
+        table.later(&["metrics", "targets", "quorum", "extends"]);
         table.close();
         service
     }
@@ -191,10 +192,17 @@ fn required(
     let mut long = Table::open(table.reader, item, path);
     let at = long.must("name").map(|node| node.at);
     let name = long.text("name");
-    let soft = long.flag("soft").unwrap_or_default();
-    long.later(&["for", "criticality"]);
+    let soft = long.flag("soft");
+    let criticality = long.word("criticality", &CRITICALITY);
+    if soft.is_some() && criticality.is_some() {
+        let text =
+            format!("{} and {} exclude each other", long.name("soft"), long.name("criticality"));
+        long.reader.report(Code::Conflict, long.at, text);
+    }
+    long.later(&["for"]);
     long.close();
-    Some((name?, at?, if soft { Criticality::Soft } else { Criticality::Hard }))
+    let soft = if soft.unwrap_or_default() { Criticality::Soft } else { Criticality::Hard };
+    Some((name?, at?, criticality.unwrap_or(soft)))
 }
 
 /// Accepts the name of an image: `registry.example:5000/shop/cart`, with or without tag and digest.

@@ -136,7 +136,8 @@ impl Table<'_, '_> {
         let read = match &node.value {
             Value::Text(written) => {
                 let kept = written.replace(OPEN, &format!("${OPEN}"));
-                self.reader.variables.replace(&kept).map_err(|why| (Code::Interpolation, why))
+                let variables = &self.reader.variables;
+                variables.replace(&kept).map_err(|why| (variables.blame(), why))
             }
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::List(_) | Value::Table(_) => {
                 self.reader.wrong(node, what, "text");

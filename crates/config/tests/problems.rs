@@ -58,7 +58,10 @@ fn a_key_that_is_unknown_missing_or_of_a_later_version_is_named() {
         ("checks: { a: { kind: http } }", "f.yaml:1:14: `checks.a.url` is missing"),
         ("checks: { a: {} }", "`checks.a.kind` is missing"),
         ("endpoints: { a: { timeout: 1s } }", "must have exactly one of `http`, `tcp`, `tls`"),
-        ("receivers: { a: {} }", "receiver `a` must have exactly one of `slack`, `email`, `webhook`"),
+        (
+            "receivers: { a: {} }",
+            "receiver `a` must have exactly one of `slack`, `email`, `webhook`",
+        ),
         ("receivers: { a: { pagerduty: {} } }", "`receivers.a.pagerduty.routing_key` is missing"),
         ("receivers: { a: { stdout: {} } }", "`receivers.a.stdout` is not supported by"),
         (
@@ -156,6 +159,14 @@ fn a_name_must_exist_and_the_nearest_one_is_suggested() {
     each_is_refused(&[
         ("services: { a: { requires: [a] } }", "f.yaml:1:29: service `a` requires itself"),
         ("services: { a: { requires: [b, b] }, b: {} }", "service `a` requires `b` twice"),
+        (
+            "services: { a: { requires: [{ name: b, criticality: firm }] }, b: {} }",
+            "must be one of `hard`, `soft`, found `firm`",
+        ),
+        (
+            "services: { a: { requires: [{ name: b, criticality: soft, soft: true }] }, b: {} }",
+            "`services.a.requires.soft` and `services.a.requires.criticality` exclude each other",
+        ),
         ("services: { a: { requires: [{ name: x }] } }", "f.yaml:1:37: unknown dependency `x`"),
         (
             "services: { a: { checks: [schma] } }\nchecks: { schema: { kind: tcp, address: 'h:1' } }",
@@ -270,9 +281,30 @@ fn what_this_machine_lacks_is_told_from_what_the_file_gets_wrong() {
     for text in ["${env:UNSET}", "${env:UNSET:?why}", "${file:/nowhere}", "${env:X:-${env:Y}}"] {
         assert_eq!(code(&format!("fleet: '{text}'")), Code::Environment, "{text}");
     }
+    let image = "checks: { a: { kind: oci_image, image: 'r.example/${env:UNSET}' } }";
+    assert!(load(image).unwrap_err().iter().any(|problem| problem.code == Code::Environment));
     for text in ["${var:x}", "${UNSET}", "${env:INJECTING}", "${env:"] {
         assert_eq!(code(&format!("fleet: '{text}'")), Code::Interpolation, "{text}");
     }
+}
+
+#[test]
+fn a_graph_has_its_limits() {
+    let chain = |length: usize| {
+        let service = |n: usize| format!("  s{n}: {{ requires: [s{}] }}\n", n + 1);
+        let services: String = (1..length).map(service).collect();
+        load(&format!("services:\n{services}  s{length}: {{}}\n"))
+    };
+    assert!(chain(32).is_ok());
+    let problems = chain(33).unwrap_err().to_string();
+    assert!(problems.contains("services require each other 33 deep, more than 32"), "{problems}");
+    let wide = |count: usize| {
+        let services: String = (0..count).map(|n| format!("  s{n}: {{}}\n")).collect();
+        load(&format!("services:\n{services}"))
+    };
+    assert!(wide(2000).is_ok());
+    let problems = wide(2001).unwrap_err().to_string();
+    assert!(problems.contains("2001 services and endpoints are more than 2000"), "{problems}");
 }
 
 #[test]
