@@ -78,13 +78,11 @@ pub(crate) fn hyper_error(error: &hyper::Error) -> Error {
         );
     }
     let io = causes(error).filter_map(|cause| cause.downcast_ref::<io::Error>()).last();
-    match io {
-        Some(io) => io_error(io, ""),
-        None => {
-            let observed = "answered something that is not the HTTP that was spoken";
-            Error::new(Class::Permanent, ReasonCode::Protocol, "", observed)
-        }
-    }
+    let foreign = || {
+        let observed = "answered something that is not the HTTP that was spoken";
+        Error::new(Class::Permanent, ReasonCode::Protocol, "", observed)
+    };
+    io.map_or_else(foreign, |io| io_error(io, ""))
 }
 
 /// Sorts an input/output error of a connection.

@@ -20,7 +20,7 @@ use crate::classify::{hyper_error, status_class};
 use crate::egress::Egress;
 use crate::error::Error;
 use crate::facts;
-use crate::grpc_health::{CHECK, Serving, refusal, request};
+use crate::grpc_health::{CHECK, Health, refusal, request};
 use crate::limits::Limits;
 use crate::outcome::{Class, ReasonCode};
 use crate::redact::brief;
@@ -109,13 +109,13 @@ impl GrpcProbe {
 
     async fn holds(
         &self,
-        serving: Serving,
+        serving: Health,
         peer: &Peer,
         took: Duration,
         timings: &Timings,
         until: Instant,
     ) -> Result<(), Error> {
-        if serving != Serving::Serving {
+        if serving != Health::Serving {
             let observed = format!("it says {}", serving.as_str());
             return Err(Error::new(Class::Assertion, ReasonCode::NotReady, "", observed));
         }
@@ -130,7 +130,7 @@ impl GrpcProbe {
         reach: Instant,
         until: Instant,
         timings: &mut Timings,
-    ) -> Result<(Serving, Peer), Error> {
+    ) -> Result<(Health, Peer), Error> {
         let channel = Channel::open(egress, &self.host, self.port, reach).await?;
         *timings = channel.timings;
         let (wire, peer) = match &self.trust {
@@ -148,7 +148,7 @@ impl GrpcProbe {
         Ok((serving?, peer))
     }
 
-    async fn call(&self, wire: Box<dyn Wire>) -> Result<Serving, Error> {
+    async fn call(&self, wire: Box<dyn Wire>) -> Result<Health, Error> {
         let request = self.request()?;
         // Owns what drives the connection; both end together.
         let mut driver = JoinSet::new();
@@ -170,7 +170,7 @@ impl GrpcProbe {
         let status = status(&trailers).or_else(|| status(&parts.headers));
         match status.and_then(|status| refusal(status, &self.service)) {
             Some(refused) => Err(refused),
-            None => Serving::read(&body).ok_or_else(|| {
+            None => Health::read(&body).ok_or_else(|| {
                 let observed = "answered something that is not a health status";
                 Error::new(Class::Permanent, ReasonCode::Protocol, "", observed)
             }),

@@ -13,14 +13,14 @@ pub(crate) const CHECK: &str = "/grpc.health.v1.Health/Check";
 
 /// What a server says of a service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Serving {
+pub(crate) enum Health {
     Unknown,
     Serving,
     NotServing,
     ServiceUnknown,
 }
 
-impl Serving {
+impl Health {
     /// Returns the name that the protocol gives it.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
@@ -99,15 +99,15 @@ mod tests {
         assert_eq!(request("a.B").unwrap(), [0, 0, 0, 0, 5, 0x0a, 3, b'a', b'.', b'B']);
         assert_eq!(request(&"x".repeat(128)), None);
         for (body, serving) in [
-            (&[0, 0, 0, 0, 2, 8, 1][..], Some(Serving::Serving)),
-            (&[0, 0, 0, 0, 2, 8, 2], Some(Serving::NotServing)),
-            (&[0, 0, 0, 0, 0], Some(Serving::Unknown)),
+            (&[0, 0, 0, 0, 2, 8, 1][..], Some(Health::Serving)),
+            (&[0, 0, 0, 0, 2, 8, 2], Some(Health::NotServing)),
+            (&[0, 0, 0, 0, 0], Some(Health::Unknown)),
             (&[0, 0, 0, 0, 2, 8, 9], None),
             (&[1, 0, 0, 0, 2, 8, 1], None),
             (&[0, 0, 0, 0, 9, 8, 1], None),
             (b"", None),
         ] {
-            assert_eq!(Serving::read(body), serving, "{body:?}");
+            assert_eq!(Health::read(body), serving, "{body:?}");
         }
     }
 }

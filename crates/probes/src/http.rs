@@ -9,7 +9,7 @@ use std::time::Duration;
 use printery_expressions::{Condition, Path, Pattern};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Response, Url};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use crate::classify::request_error;
 use crate::egress::Egress;
@@ -20,7 +20,7 @@ use crate::limits::Limits;
 use crate::outcome::{Class, ReasonCode};
 use crate::redact;
 use crate::report::{Report, Timings};
-use crate::retry::{About, with_retries};
+use crate::retry::{About, timed_out, with_retries};
 use crate::trust::Trust;
 
 /// Bytes of an answer that a probe reads; a longer one is an error, not a reason to read on. 64 KiB.
@@ -179,7 +179,9 @@ impl HttpProbe {
         let limits = limits.within(until.saturating_duration_since(started));
         let exchange =
             Exchange { probe: self, egress, limits: &limits, until, follow: Follow::of(self) };
-        let report = match exchange.run(&mut timings).await {
+        // Ended here and not by the retries around it, so that the phases so far are told.
+        let answer = timeout_at(until, exchange.run(&mut timings)).await;
+        let report = match answer.unwrap_or_else(|_elapsed| Err(timed_out(started.elapsed()))) {
             Ok(answer) => {
                 let seen = Seen { answer, took: started.elapsed(), timings, until };
                 let status = Some(seen.answer.status.as_u16());

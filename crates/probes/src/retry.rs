@@ -82,7 +82,8 @@ where
     }
 }
 
-fn timed_out(after: Duration) -> Error {
+/// Says that an attempt had no complete answer in its time.
+pub(crate) fn timed_out(after: Duration) -> Error {
     let observed = format!("no complete answer within {}", brief(after));
     Error::new(Class::Transient, ReasonCode::Timeout, "", observed)
 }

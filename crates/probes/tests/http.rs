@@ -235,6 +235,7 @@ async fn a_target_that_cannot_be_reached_says_how() {
     let short = Limits { attempt: Duration::from_millis(100), ..limits() };
     let report = HttpProbe::try_new(&url).unwrap().run(&egress(), &short).await;
     assert_eq!((report.outcome, report.reason_code), (Outcome::Error, ReasonCode::Timeout));
+    assert!(report.timings.connect.is_some(), "the phases before the silence are told: {report:?}");
 }
 
 #[tokio::test]
