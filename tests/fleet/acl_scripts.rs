@@ -67,11 +67,14 @@ const CONNECTION: &str =
 
 /// What each sends itself beside its scripts.
 const DIRECT: &[(&str, &str)] = &[
-    ("worker", "info time command|info xgroup|create xpending xread xreadgroup hset hdel hmget pexpire"),
+    (
+        "worker",
+        "info time command|info xgroup|create xpending xread xreadgroup hset hdel hmget hvals pexpire",
+    ),
     (
         "manager",
         "info time command|info exists persist xgroup|create xinfo|stream xinfo|groups xinfo|consumers xlen xrange \
-         xrevrange xread xpending xdel zcard zrange zrangebylex hset hget hmget hgetall hvals hdel hscan",
+         xrevrange xread xpending xdel zcard zrange zrangebylex hset hget hmget hgetall hvals hdel hscan pexpire",
     ),
     ("operator", ""),
     ("producer", "xadd"),

@@ -13,6 +13,7 @@ pub mod progress;
 mod records;
 pub mod rollbacks;
 mod script;
+pub mod silences;
 pub mod threads;
 pub mod versions;
 pub mod windows;

@@ -10,6 +10,7 @@ mod routing;
 mod sample;
 mod severity;
 mod sign;
+mod silencing;
 mod verdict;
 
 pub use example::example;
@@ -17,4 +18,5 @@ pub use facts::Facts;
 pub use receiver::{Receiver, Reply, Telling, Ways};
 pub use routing::{Routing, receivers, route};
 pub use sign::signatures;
+pub use silencing::{SILENCE_WORDS, silences};
 pub use verdict::Verdict;

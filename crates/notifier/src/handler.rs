@@ -17,6 +17,7 @@ use printery_events::topology::NOTIFIER;
 use printery_events::{Event, Family};
 use printery_fleet::destinations::Circuit;
 use printery_fleet::notices::{Ledger, Notice, State};
+use printery_fleet::silences;
 use printery_harness::{Context, Effects, Handler, Outcome, Problems, Refusal};
 use printery_notices::{Facts, Receiver, Telling, Ways};
 
@@ -145,10 +146,15 @@ impl Notifier {
         entries.extend(aside.as_ref().map(|(_, entry)| entry.as_str()));
         let event = news.event;
         let mut ledger = Ledger::of(&news.context.records, event.event_type.as_str(), &event.id);
-        let known = ledger.read(&entries).await.map_err(|error| {
+        let known = ledger.read(&entries).await;
+        let known = known.map_err(|error| {
             let sentence = format!("who was told already cannot be read: {error}");
             Refusal::retry_after("redis_unavailable", sentence, REDIS_PAUSE)
         })?;
+        // What has begun is finished: a silence only keeps it from beginning.
+        if known.is_empty() && is_silenced(news).await {
+            return Ok(Vec::new());
+        }
         let told = receivers.iter().map(|receiver| {
             self.see_to(receiver, &receiver.name, news, known.get(&*receiver.name))
         });
@@ -200,6 +206,23 @@ impl Notifier {
         };
         Concluded { receiver, entry: entry.to_owned(), notice }
     }
+}
+
+/// Tells whether people asked for silence about this; logs are written all the same, and a silence
+/// that cannot be read is none.
+async fn is_silenced(news: News<'_>) -> bool {
+    let facts = news.facts;
+    let holding = silences::holding(&news.context.records, news.now.ms()).await;
+    let holding = holding.unwrap_or_else(|error| {
+        tracing::warn!(%error, "what is silenced cannot be read");
+        Vec::new()
+    });
+    let silence = holding.iter().find(|one| printery_notices::silences(&one.matches, facts));
+    let Some(silence) = silence else { return false };
+    let (id, actor, reason) = (&silence.id, &silence.actor, &silence.reason);
+    let (deployment_id, event_type) = (facts.deployment_id, facts.event_type);
+    tracing::info!(silence = id, actor, reason, deployment_id, event_type, "silenced");
+    true
 }
 
 /// Writes to a log, which nobody has to remember.

@@ -1,7 +1,10 @@
 //! `printery-workers notify`: who would be told of an event, in which words, and does it arrive?
 //!
 //! Goes by the same routes and receivers as the notifier, which it does not need. `test` is the
-//! only one that sends anything; none of them needs Redis or leaves a trace in it.
+//! only one that sends anything. Silences are in Redis; the others neither need it nor leave a
+//! trace in it.
+
+mod silence;
 
 use std::process::ExitCode;
 
@@ -16,9 +19,10 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::cli::failure::Failure;
+use crate::cli::notify::silence::{SilenceArgs, SilencesArgs, UnsilenceArgs};
 use crate::cli::output::{Output, Tone, clean};
 use crate::cli::publish::read_data;
-use crate::cli::target::{conclude, load_fleet};
+use crate::cli::target::{conclude, load_fleet, on_redis};
 
 /// What to find out about notifications.
 #[derive(Debug, Subcommand)]
@@ -29,6 +33,12 @@ pub(crate) enum NotifyVerb {
     Preview(OneArgs),
     /// Send a receiver a message now; exits 1 when it does not take it
     Test(OneArgs),
+    /// Tell nobody of some events for a while
+    Silence(SilenceArgs),
+    /// List what is silenced
+    Silences(SilencesArgs),
+    /// End a silence
+    Unsilence(UnsilenceArgs),
 }
 
 /// Which event.
@@ -70,11 +80,27 @@ pub(crate) struct OneArgs {
 
 /// Does what was typed.
 pub(crate) fn notify(common: &CommonArgs, verb: &NotifyVerb) -> ExitCode {
-    let done = load_fleet(common).and_then(|fleet| match verb {
-        NotifyVerb::Explain(args) => explain(&fleet, args),
-        NotifyVerb::Preview(args) => preview(&fleet, args),
-        NotifyVerb::Test(args) => test(&fleet, args),
-    });
+    let fleet = || load_fleet(common);
+    let done = match verb {
+        NotifyVerb::Explain(args) => fleet().and_then(|fleet| explain(&fleet, args)),
+        NotifyVerb::Preview(args) => fleet().and_then(|fleet| preview(&fleet, args)),
+        NotifyVerb::Test(args) => fleet().and_then(|fleet| test(&fleet, args)),
+        NotifyVerb::Silence(args) => {
+            return on_redis(common, "silence", async |target| {
+                silence::silence(target, args).await
+            });
+        }
+        NotifyVerb::Silences(args) => {
+            return on_redis(common, "list silences", async |target| {
+                silence::silences(target, args).await
+            });
+        }
+        NotifyVerb::Unsilence(args) => {
+            return on_redis(common, "end a silence", async |target| {
+                silence::unsilence(target, args).await
+            });
+        }
+    };
     match done {
         Ok(()) => exit::code(exit::DONE),
         Err(failure) => conclude(&failure),

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use printery_testkit::{Answer, HttpService};
 
-use crate::shell::typed;
+use crate::shell::{Shell, typed};
 
 fn file(url: &str) -> tempfile::NamedTempFile {
     let file = tempfile::NamedTempFile::new().expect("a temporary file");
@@ -70,6 +70,34 @@ fn what_would_be_sent_is_shown_without_credentials() {
     let data = r#"{"deployment_id":"d-7","reason":"no disk","failed_stage":"web"}"#;
     let said = notify(&["preview", "book", "deployment:failed", "--data", data], &file);
     assert!(said.out.contains("d-7: deployment failed. no disk"), "{said:?}");
+}
+
+#[tokio::test]
+async fn a_silence_is_on_record_listed_and_ended() {
+    let shell = Shell::open().await;
+    let words = ["notify", "silence", "--match", "service=cart*", "--for", "2h"];
+    let why = ["--reason", "load test", "--actor", "ana"];
+    let silence = shell.json(&[&words[..], &why[..]].concat());
+    let id = silence["id"].as_str().expect("an id").to_owned();
+    let lasting = silence["until_ms"].as_u64().unwrap() - silence["since_ms"].as_u64().unwrap();
+    assert_eq!(lasting, 2 * 3_600_000);
+    let listed = shell.typed(&["notify", "silences"]);
+    for word in [id.as_str(), "service=cart*", "by ana: load test"] {
+        assert!(listed.out.contains(word), "{word}: {listed:?}");
+    }
+    assert_eq!(shell.json(&["notify", "silences"]), json!([silence]));
+    assert_eq!(shell.typed(&["notify", "unsilence", &id]).code, 0);
+    assert_eq!(shell.typed(&["notify", "unsilence", &id]).code, 1);
+    assert_eq!(shell.json(&["notify", "silences"]), json!([]));
+    for wrong in [
+        &["--match", "colour=red", "--for", "1h"][..],
+        &["--match", "service", "--for", "1h"],
+        &["--match", "service=a", "--for", "a while"],
+        &["--match", "service=a", "--for", "1000d"],
+    ] {
+        let said = shell.typed(&[&["notify", "silence", "--reason", "x"], wrong].concat());
+        assert_eq!(said.code, 2, "{wrong:?}: {said:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
