@@ -29,6 +29,7 @@ mod docs;
 mod durability;
 mod explain;
 mod garbage;
+mod gate;
 mod happy_path;
 mod network;
 mod observability;
