@@ -31,7 +31,6 @@ mod prometheus_asked;
 pub mod redact;
 mod redis;
 mod redis_portrait;
-mod redis_portrait;
 mod redis_target;
 mod registry;
 mod registry_auth;
