@@ -299,8 +299,8 @@ fn a_graph_has_its_limits() {
     let problems = chain(33).unwrap_err().to_string();
     assert!(problems.contains("services require each other 33 deep, more than 32"), "{problems}");
     let wide = |count: usize| {
-        let services: String = (0..count).map(|n| format!("  s{n}: {{}}\n")).collect();
-        load(&format!("services:\n{services}"))
+        let services: Vec<String> = (0..count).map(|n| format!("  s{n}: {{}}")).collect();
+        load(&format!("services:\n{}", services.join("\n")))
     };
     assert!(wide(2000).is_ok());
     let problems = wide(2001).unwrap_err().to_string();
