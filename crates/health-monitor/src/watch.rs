@@ -4,9 +4,10 @@
 //! it at boot; it never dials anything.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use printery_config::{self as config, Fleet, Monitor, Service};
-use printery_probes::{Error, HttpProbe, Limits};
+use printery_probes::{Error, GrpcProbe, HttpProbe, Limits, Probe, Target, TcpProbe};
 
 use crate::instruments::Instruments;
 use crate::window::Window;
@@ -35,10 +36,8 @@ impl Watch {
 pub(crate) struct Address {
     /// What the address is for, such as `health` or `ready`.
     pub name: &'static str,
-    /// How it is asked.
-    pub probe: HttpProbe,
-    /// How long one look may take; a window repeats by itself, so a look does not.
-    pub limits: Limits,
+    /// How it is asked; a window repeats by itself, so a look does not.
+    pub target: Target,
 }
 
 /// Every service by name: how it is watched, or why it cannot be, as a clause.
@@ -52,11 +51,31 @@ pub(crate) fn watches(fleet: &Fleet) -> Watches {
 fn watch(service: &Service) -> Result<Watch, String> {
     let monitor = service.monitor.clone();
     let mut addresses = Vec::new();
+    let made = |name: &'static str, probe: Probe, connect: Duration| {
+        let limits = Limits::new(monitor.timeout, connect, 1);
+        let target = Target {
+            name: name.to_owned(),
+            shown: String::new(),
+            host: String::new(),
+            probe,
+            limits,
+        };
+        Address { name, target }
+    };
+    let connect = Limits::default().connect;
     for (name, http) in [("health", &service.health), ("ready", &service.ready)] {
         let Some(http) = http else { continue };
         let probe = http_probe(http).map_err(|error| error.to_string())?;
-        let limits = Limits::new(monitor.timeout, http.limits.connect_timeout, 1);
-        addresses.push(Address { name, probe, limits });
+        addresses.push(made(name, Probe::Http(Box::new(probe)), http.limits.connect_timeout));
+    }
+    if let Some(address) = &service.grpc {
+        let probe = GrpcProbe::new(address.host.as_str(), address.port);
+        addresses.push(made("grpc", Probe::Grpc(Box::new(probe)), connect));
+    }
+    // A port that only listens proves little: it is asked where there is nothing better.
+    if let Some(address) = service.tcp.as_ref().filter(|_| addresses.is_empty()) {
+        let probe = TcpProbe::new(address.host.as_str(), address.port);
+        addresses.push(made("tcp", Probe::Tcp(Box::new(probe)), connect));
     }
     let instruments = Instruments::of(service)?;
     if addresses.is_empty() && instruments.is_none() {

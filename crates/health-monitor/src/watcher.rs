@@ -155,7 +155,8 @@ impl Watcher<'_> {
                 return Taken::Reading(look.n, instruments.read(self.egress, at).await);
             }
         };
-        let report = address.probe.run(self.egress, &address.limits).await;
+        let limits = &address.target.limits;
+        let report = address.target.ask(self.egress, limits.check).await;
         let took = Duration::from_micros(whole(report.duration.as_micros()));
         let (probe, finding) = (address.name.to_owned(), finding(report));
         Taken::Sample(Sample { probe, n: look.n, at, took, finding })

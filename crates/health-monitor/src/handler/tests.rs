@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use printery_events::payload::{HealthResult, HealthStatus, RolloutPhase};
 use printery_events::Payload;
+use printery_events::payload::{HealthResult, HealthStatus, RolloutPhase};
 use printery_harness::Handler;
-use printery_testkit::{Answer, HttpService};
+use printery_testkit::{Answer, GrpcHealthServers, HttpService};
 use tokio::time::timeout;
 
 use super::scene::{Scene, after_stage, before, monitor, timeless};
@@ -141,6 +141,27 @@ async fn what_cannot_be_watched_is_inconclusive() {
     assert_eq!(completed.status, HealthResult::Healthy, "what is not configured is skipped");
     assert_eq!(completed.services[1].status, HealthStatus::Inconclusive);
     assert!(completed.summary.ends_with("; not watched: cron: no health URL configured"));
+}
+
+#[tokio::test]
+async fn a_service_is_asked_in_the_protocol_that_it_speaks() {
+    let scene = Scene::set().await;
+    let servers = GrpcHealthServers::start().await;
+    let web = HttpService::start().await;
+    let services = format!(
+        "  good: {{ grpc: \"{}\" }}\n  bad: {{ grpc: \"{}\" }}\n  port: {{ tcp: \"{}\" }}\n",
+        servers.serving,
+        servers.not_serving,
+        web.addr()
+    );
+    let monitor = monitor(QUICK, &services);
+    let completed = scene.watch(&monitor, &after_stage(&["good", "bad", "port"])).await;
+    let [good, bad, port] = completed.services.as_slice() else { panic!("three services") };
+    assert_eq!((good.status, good.samples), (HealthStatus::Healthy, 3), "{}", good.reason);
+    assert_eq!((bad.status, bad.samples), (HealthStatus::Unhealthy, 3), "{}", bad.reason);
+    assert_eq!(timeless(&bad.reason), "bad: 3 of 3 samples failed (not ready)");
+    assert_eq!((port.status, port.samples), (HealthStatus::Healthy, 3), "{}", port.reason);
+    assert_eq!(web.requests().len(), 0, "a port is only dialled");
 }
 
 #[tokio::test]
