@@ -19,11 +19,12 @@ pub use self::outside::{
     Credential, CredentialCheck, DnsCheck, DownCheck, OAuth2Client, RecordKind,
 };
 use crate::condition;
+use crate::grpc::GrpcProbe;
 use crate::postgres::{self, MigrationsCheck, PostgresProbe};
 use crate::probe::{self, HttpParts, HttpProbe, Limits, StatusSet};
 use crate::problem::Code;
 use crate::redis::RedisProbe;
-use crate::socket::TcpProbe;
+use crate::socket::{TcpProbe, TlsProbe};
 use crate::table::Table;
 use crate::validator::OnError;
 
@@ -77,6 +78,10 @@ pub enum CheckSpec {
     Http(Box<HttpProbe>),
     /// A port that must accept a connection.
     Tcp(TcpProbe),
+    /// A port whose certificate must be good for a while.
+    Tls(Box<TlsProbe>),
+    /// A gRPC server that must say that it serves.
+    Grpc(Box<GrpcProbe>),
     /// An image that a registry must have.
     #[serde(rename = "oci_image")]
     Image(Box<ImageCheck>),
@@ -117,6 +122,8 @@ impl CheckSpec {
             Self::Redis(_) => "redis",
             Self::Http(_) => "http",
             Self::Tcp(_) => "tcp",
+            Self::Tls(_) => "tls",
+            Self::Grpc(_) => "grpc",
             Self::Image(_) => "oci_image",
             Self::Postgres(_) => "postgres",
             Self::Migrations(_) => "migrations",
@@ -133,11 +140,13 @@ impl CheckSpec {
 }
 
 /// The kinds this version knows, and those of later ones.
-const KINDS: [&str; 14] = [
+const KINDS: [&str; 16] = [
     "env",
     "redis",
     "http",
     "tcp",
+    "tls",
+    "grpc",
     "oci_image",
     "postgres",
     "migrations",
@@ -149,7 +158,7 @@ const KINDS: [&str; 14] = [
     "gate",
     "expect_down",
 ];
-const LATER_KINDS: [&str; 2] = ["mysql", "grpc"];
+const LATER_KINDS: [&str; 1] = ["mysql"];
 
 impl Check {
     /// Reads one entry of `checks:`.
@@ -217,6 +226,16 @@ impl CheckSpec {
             "env" => EnvCheck::read(table).map(Self::Env),
             "oci_image" => {
                 ImageCheck::read(table, limits).map(|image| Self::Image(Box::new(image)))
+            }
+            "tls" => {
+                table.must("address");
+                let address = probe::host_port(table, "address");
+                let probe = TlsProbe::read(table, limits);
+                address.map(|address| Self::Tls(Box::new(probe(address))))
+            }
+            "grpc" => {
+                table.must("grpc");
+                GrpcProbe::read(table, limits).map(|probe| Self::Grpc(Box::new(probe)))
             }
             "postgres" => {
                 let dsn = postgres::address(table, "dsn");

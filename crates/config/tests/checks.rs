@@ -221,3 +221,18 @@ fn secrets_of_files_and_folders_are_held_to_permissions_and_patterns() {
         ("{ kind: env, require: { X: { min_len: 9, max_len: 3 } } }", "is below `min_len`"),
     ]);
 }
+
+#[test]
+fn certificates_and_grpc_servers_are_checks_too() {
+    let CheckSpec::Tls(check) = spec("{ kind: tls, address: 'shop.local:443' }") else {
+        panic!("no certificate")
+    };
+    assert_eq!(check.address.port, 443);
+    let text = "{ kind: grpc, grpc: { target: 'cart:7070', service: shop.Cart } }";
+    let CheckSpec::Grpc(check) = spec(text) else { panic!("no server") };
+    assert_eq!((check.address.port, check.service.as_str()), (7070, "shop.Cart"));
+    each_is_refused(&[
+        ("{ kind: tls }", "`checks.it.address` is missing"),
+        ("{ kind: grpc }", "`checks.it.grpc` is missing"),
+    ]);
+}

@@ -11,7 +11,8 @@ use printery_config::{
 use printery_events::payload::DeploymentStarted;
 use printery_expressions::Condition;
 use printery_probes::{
-    DnsProbe, Error, HttpProbe, Limits, MigrationsProbe, PostgresProbe, RedisProbe, TcpProbe,
+    DnsProbe, Error, GrpcProbe, HttpProbe, Limits, MigrationsProbe, PostgresProbe, RedisProbe,
+    TcpProbe, TlsProbe,
 };
 
 use crate::images::Images;
@@ -45,6 +46,8 @@ pub(crate) enum Work {
     Http(Box<HttpProbe>, Limits),
     Redis(Box<RedisProbe>, Limits),
     Tcp(Box<TcpProbe>, Limits),
+    Tls(Box<TlsProbe>, Limits),
+    Grpc(Box<GrpcProbe>, Limits),
     Images(Box<Images>),
     Postgres(Box<PostgresProbe>, Limits),
     Migrations(Box<MigrationsProbe>, Box<MigrationsCheck>),
@@ -70,6 +73,8 @@ impl Work {
             Self::Http(..)
             | Self::Redis(..)
             | Self::Tcp(..)
+            | Self::Tls(..)
+            | Self::Grpc(..)
             | Self::Postgres(..)
             | Self::Dns(..)
             | Self::Credential(_) => true,
@@ -191,6 +196,12 @@ fn work(spec: &CheckSpec, fleet: &Fleet) -> Result<Work, Error> {
     Ok(match spec {
         CheckSpec::Env(check) => Work::Env(check.clone()),
         CheckSpec::Image(check) => Work::Images(Box::new(Images::of(check, fleet))),
+        CheckSpec::Tls(probe) => {
+            Work::Tls(Box::new(TlsProbe::configured(probe)?), Limits::configured(probe.limits))
+        }
+        CheckSpec::Grpc(probe) => {
+            Work::Grpc(Box::new(GrpcProbe::configured(probe)?), Limits::configured(probe.limits))
+        }
         CheckSpec::Postgres(probe) => Work::Postgres(
             Box::new(PostgresProbe::configured(probe)?),
             Limits::configured(probe.limits),

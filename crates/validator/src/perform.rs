@@ -88,6 +88,8 @@ async fn make(
         Work::Http(probe, limits) => probe.run(egress, &limits.within(remaining)).await,
         Work::Redis(probe, limits) => probe.run(egress, &limits.within(remaining)).await,
         Work::Tcp(probe, limits) => probe.run(egress, &limits.within(remaining)).await,
+        Work::Tls(probe, limits) => probe.run(egress, &limits.within(remaining)).await,
+        Work::Grpc(probe, limits) => probe.run(egress, &limits.within(remaining)).await,
         Work::Images(images) => {
             let wanted = images.wanted(deployment, &check.services, now);
             let limits = wanted.limits().within(remaining);
