@@ -71,6 +71,16 @@ pub struct Notice {
     /// Why it could not be told, one clause.
     #[serde(default)]
     pub why: String,
+    /// The delivery's attempt in which it was tried last.
+    #[serde(default)]
+    pub round: u32,
+    /// Requests that do not count as tries of this round: of earlier rounds, and those after which
+    /// the receiver itself asked for a wait.
+    #[serde(default)]
+    pub uncounted: u32,
+    /// It was given up because it will never take it; otherwise another round may try again.
+    #[serde(default)]
+    pub lasting: bool,
 }
 
 /// What is known about telling people about one event.

@@ -24,16 +24,30 @@ pub(crate) struct Concluded<'a> {
     pub(crate) notice: Notice,
 }
 
-/// Says when the event comes again, while a receiver is still owed.
+/// Says when the event comes again: while a receiver is still owed, or when nobody was told at all.
 pub(crate) fn refusal(all: &[Concluded<'_>], now_ms: u64) -> Option<Refusal> {
     let owed: Vec<&Concluded<'_>> =
         all.iter().filter(|one| one.notice.state == State::Owed).collect();
-    let first = owed.iter().min_by_key(|one| one.notice.due_ms)?;
+    let Some(first) = owed.iter().min_by_key(|one| one.notice.due_ms) else {
+        return nobody(all);
+    };
     let wait = Duration::from_millis(first.notice.due_ms.saturating_sub(now_ms)).max(LEAST_WAIT);
     let said: Vec<String> =
         owed.iter().map(|one| format!("{}: {}", one.entry, because(&one.notice))).collect();
     let code = first.notice.cause.unwrap_or(Cause::ReceiverUnavailable).as_str();
     Some(Refusal::retry_after(code, said.join("; "), wait))
+}
+
+/// Says that the event is to be tried again as a whole, or to be buried for a person to decide:
+/// nobody heard of it, and nobody will never take it.
+fn nobody(all: &[Concluded<'_>]) -> Option<Refusal> {
+    let in_vain = |one: &Concluded<'_>| one.notice.state == State::GivenUp && !one.notice.lasting;
+    if all.is_empty() || !all.iter().all(in_vain) {
+        return None;
+    }
+    let said: Vec<String> =
+        all.iter().map(|one| format!("{}: {}", one.entry, one.notice.why)).collect();
+    Some(Refusal::retry(Cause::ReceiverUnavailable.as_str(), said.join("; ")))
 }
 
 fn because(notice: &Notice) -> String {

@@ -22,7 +22,7 @@ use printery_harness::{Context, Effects, Handler, Outcome, Problems, Refusal};
 use printery_notices::{Facts, Receiver, Telling, Ways};
 
 use crate::conclusion::{Concluded, effects, refusal};
-use crate::schedule::{Step, after};
+use crate::schedule::{Step, after, again};
 use crate::teller::{Now, Teller};
 
 /// How long an event waits when what is known about it cannot be read. 1 s.
@@ -185,7 +185,8 @@ impl Notifier {
         known: Option<&Notice>,
     ) -> Concluded<'a> {
         let waits = |notice: &&Notice| match notice.state {
-            State::Told | State::GivenUp => true,
+            State::Told => true,
+            State::GivenUp => notice.lasting || notice.round >= news.context.attempt,
             State::Owed => notice.due_ms > news.now.ms(),
         };
         let notice = match known.filter(waits) {
@@ -199,9 +200,12 @@ impl Notifier {
                     records: &news.context.records,
                     circuit: Circuit { failures: circuit.failures, open: circuit.open },
                     now: news.now,
+                    round: news.context.attempt,
                 };
                 let id = identity(news.event, entry);
-                teller.step(news.telling(&id), known).await
+                let anew = known.filter(|notice| notice.state == State::GivenUp);
+                let anew = anew.map(|notice| again(notice, news.now.ms()));
+                teller.step(news.telling(&id), anew.as_ref().or(known)).await
             }
         };
         Concluded { receiver, entry: entry.to_owned(), notice }
@@ -229,7 +233,12 @@ async fn is_silenced(news: News<'_>) -> bool {
 async fn log<'a>(receiver: &'a Receiver, news: News<'_>) -> Concluded<'a> {
     let id = identity(news.event, &receiver.name);
     let verdict = receiver.tell(news.telling(&id)).await.verdict;
-    let notice = after(None, Step::Answered(verdict), news.now.ms(), &receiver.retry);
+    let notice = after(
+        None,
+        Step::Answered(verdict),
+        (news.now.ms(), news.context.attempt),
+        &receiver.retry,
+    );
     Concluded { receiver, entry: receiver.name.clone(), notice }
 }
 

@@ -25,8 +25,13 @@ pub(crate) enum Step {
 /// Returns what is known about a receiver after a step.
 ///
 /// # Shapes and units
-/// `now_ms`: the server's milliseconds.
-pub(crate) fn after(before: Option<&Notice>, step: Step, now_ms: u64, retry: &Retry) -> Notice {
+/// `now_ms`: the server's milliseconds. `round`: the delivery's attempt, from 1.
+pub(crate) fn after(
+    before: Option<&Notice>,
+    step: Step,
+    (now_ms, round): (u64, u32),
+    retry: &Retry,
+) -> Notice {
     let known = Notice {
         state: State::Owed,
         cause: None,
@@ -34,19 +39,26 @@ pub(crate) fn after(before: Option<&Notice>, step: Step, now_ms: u64, retry: &Re
         since_ms: before.map_or(now_ms, |notice| notice.since_ms),
         due_ms: 0,
         why: String::new(),
+        round,
+        uncounted: before.map_or(0, |notice| notice.uncounted),
+        lasting: false,
     };
     let tries = known.tries.saturating_add(1);
     match step {
         Step::Answered(Verdict::Told) => Notice { state: State::Told, tries, ..known },
         Step::Answered(Verdict::Never { why }) => {
-            Notice { state: State::GivenUp, tries, why, ..known }
+            Notice { state: State::GivenUp, tries, why, lasting: true, ..known }
         }
-        Step::Answered(Verdict::Later { why, after }) => {
+        Step::Answered(Verdict::Later { why, after: Some(asked) }) => {
+            let uncounted = known.uncounted.saturating_add(1);
+            let known = Notice { tries, why, uncounted, ..known };
+            asked_for(known, Cause::ReceiverBusy, now_ms, asked)
+        }
+        Step::Answered(Verdict::Later { why, after: None }) => {
             let known = Notice { tries, why, ..known };
-            match (retry.wait(tries), after) {
-                (None, _) => given_up(&known),
-                (Some(wait), None) => owed(known, Cause::ReceiverUnavailable, now_ms, wait),
-                (Some(_), Some(asked)) => asked_for(known, Cause::ReceiverBusy, now_ms, asked),
+            match retry.wait(tries.saturating_sub(known.uncounted)) {
+                None => given_up(&known),
+                Some(wait) => owed(known, Cause::ReceiverUnavailable, now_ms, wait),
             }
         }
         Step::Open(wait) => {
@@ -70,6 +82,12 @@ pub(crate) fn after(before: Option<&Notice>, step: Step, now_ms: u64, retry: &Re
 
 fn owed(known: Notice, cause: Cause, now_ms: u64, wait: Duration) -> Notice {
     Notice { cause: Some(cause), due_ms: now_ms.saturating_add(millis(wait)), ..known }
+}
+
+/// Begins another round with a receiver that was given up in an earlier one.
+pub(crate) fn again(given_up: &Notice, now_ms: u64) -> Notice {
+    let uncounted = given_up.tries;
+    Notice { state: State::Owed, since_ms: now_ms, cause: None, uncounted, ..given_up.clone() }
 }
 
 /// A wait that is not ours does not use up our patience.
@@ -111,6 +129,9 @@ mod tests {
             since_ms,
             due_ms: NOW,
             why: "answered 502".to_owned(),
+            round: 1,
+            uncounted: 0,
+            lasting: false,
         }
     }
 
@@ -140,7 +161,7 @@ mod tests {
             ),
             (Some(2), later(None), "Owed 3 45000 receiver_unavailable 0 answered 503"),
             (Some(5), later(None), "GivenUp 6 0 - 0 answered 503; given up after 6 requests"),
-            (Some(5), later(Some(1)), "GivenUp 6 0 - 0 answered 503; given up after 6 requests"),
+            (Some(5), later(Some(1)), "Owed 6 1000 receiver_busy 1000 answered 503"),
             (Some(1), Step::Open(secs(30)), "Owed 1 30000 breaker_open 0 answered 502"),
             (Some(4), Step::Answered(Verdict::Told), "Told 5 0 - 0 "),
         ];
@@ -148,7 +169,7 @@ mod tests {
             let said = format!("{tries:?} {step:?}");
             let known = tries.map(|tries| before(tries, NOW));
             assert_eq!(
-                line(&after(known.as_ref(), step, NOW, &Retry::CHAT), NOW),
+                line(&after(known.as_ref(), step, (NOW, 1), &Retry::CHAT), NOW),
                 expected,
                 "{said}"
             );
@@ -163,11 +184,12 @@ mod tests {
         {
             let known = before(2, since);
             let step = Step::Open(Duration::from_secs(30));
-            let notice = after(Some(&known), step, NOW, &Retry::CHAT);
+            let notice = after(Some(&known), step, (NOW, 1), &Retry::CHAT);
             assert_eq!(notice.state, state, "{notice:?}");
         }
         let known = before(0, NOW - patience);
-        let notice = after(Some(&known), Step::Open(Duration::from_secs(1)), NOW, &Retry::CHAT);
+        let notice =
+            after(Some(&known), Step::Open(Duration::from_secs(1)), (NOW, 1), &Retry::CHAT);
         assert_eq!(notice.why, "breaker_open: answered 502; given up without a request");
     }
 }

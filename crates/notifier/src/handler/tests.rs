@@ -59,8 +59,12 @@ impl Scene {
 
     /// Handles an event some time after it was first handled.
     async fn later(&self, event: &Event, after: Duration) -> Outcome {
+        self.attempt(event, after, 1).await
+    }
+
+    async fn attempt(&self, event: &Event, after: Duration, attempt: u32) -> Outcome {
         let context = Context {
-            attempt: 1,
+            attempt,
             deadline: Instant::now() + Duration::from_secs(60),
             cancelled: CancellationToken::new(),
             started_ms: NOW_MS + u64::try_from(after.as_millis()).unwrap(),
@@ -321,4 +325,18 @@ async fn a_silence_tells_nobody_but_the_log_and_stops_nothing_that_has_begun() {
     let after = Event { id: "after".to_owned(), ..sample::started() };
     let outcome = scene.later(&after, Duration::from_secs(61)).await;
     assert_eq!(published(&outcome), ["sent chat slack 1", "sent book log 1"]);
+}
+
+#[tokio::test]
+async fn an_event_that_nobody_hears_of_is_a_failed_attempt_and_the_next_one_tries_anew() {
+    let service = HttpService::start().await;
+    service.answer(Answer::Status(503));
+    let extra = format!("notifier: {{ attempts: 1 }}\n{CHAT}");
+    let scene = Scene::new(&service.url(), NOBODY, &extra).await;
+    let refusal = scene.handle(&sample::started()).await.unwrap_err();
+    assert_eq!((refusal.code, refusal.wish), ("receiver_unavailable", Wish::Retry));
+    assert_eq!(refusal.sentence, "chat: answered 503; given up after 1 request");
+    service.answer(ok());
+    let outcome = scene.attempt(&sample::started(), Duration::from_secs(1), 2).await;
+    assert_eq!(published(&outcome), ["sent chat slack 2", "sent book log 1"]);
 }
