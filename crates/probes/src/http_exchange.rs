@@ -65,7 +65,7 @@ pub(crate) struct Exchange<'a> {
 impl Exchange<'_> {
     /// Asks and follows; writes into `timings` what it learns, also when it fails half-way.
     pub(crate) async fn run(&self, timings: &mut Timings) -> Result<Answer, Error> {
-        let mut url = self.probe.url.clone();
+        let mut url = without_user(self.probe.url.clone());
         let mut followed = 0;
         loop {
             let answer = self.ask(&url, timings).await?;
@@ -176,10 +176,9 @@ impl Exchange<'_> {
         };
         // HTTP/2 names the host in the target itself.
         let target = target.split('#').next().unwrap_or_default();
-        let uri = without_user(target, url);
         let mut request = hyper::Request::builder()
             .method(self.probe.method.clone())
-            .uri(uri)
+            .uri(target)
             .body(Empty::new())
             .map_err(|_why| wrong())?;
         let headers = request.headers_mut();
@@ -192,7 +191,7 @@ impl Exchange<'_> {
             let host = &url[Position::BeforeHost..Position::AfterPort];
             headers.insert(HOST, HeaderValue::from_str(host).map_err(|_why| wrong())?);
         }
-        if let Some(authorization) = basic(url) {
+        if let Some(authorization) = basic(&self.probe.url) {
             headers.insert(AUTHORIZATION, authorization);
         }
         for (name, value) in &self.probe.headers {
@@ -202,14 +201,12 @@ impl Exchange<'_> {
     }
 }
 
-/// Takes credentials out of an absolute target: they travel in a header.
-fn without_user(target: &str, url: &Url) -> String {
-    match target.split_once("://") {
-        Some((scheme, _)) => {
-            format!("{scheme}://{}", &url[Position::BeforeHost..Position::AfterQuery])
-        }
-        None => target.to_owned(),
-    }
+/// Takes credentials out of a URL: they travel in a header, and a relative redirect does not inherit them.
+fn without_user(mut url: Url) -> Url {
+    // Fails only for URLs that cannot carry credentials.
+    url.set_username("").unwrap_or_default();
+    url.set_password(None).unwrap_or_default();
+    url
 }
 
 /// Makes the header of credentials in a URL.
@@ -268,7 +265,7 @@ impl Follow {
         let wants_redirect = |range: &StatusRange| (300..400).any(|status| range.holds(status));
         if probe.status.iter().chain(&probe.warn_status).any(wants_redirect) {
             Self::Nowhere
-        } else if !probe.headers.is_empty() || probe.url.password().is_some() {
+        } else if !probe.headers.is_empty() || basic(&probe.url).is_some() {
             Self::SameHost
         } else {
             Self::Anywhere

@@ -268,20 +268,22 @@ async fn a_plain_server_behind_https_is_a_tls_failure() {
 }
 
 #[tokio::test]
-async fn credentials_in_the_url_are_sent_and_never_shown() {
-    let app = Router::new().route(
-        "/",
-        get(|headers: axum::http::HeaderMap| async move {
-            match headers.get("authorization") {
-                Some(value) if value == "Basic dTpodW50ZXIy" => StatusCode::OK,
-                Some(_) | None => StatusCode::UNAUTHORIZED,
-            }
-        }),
-    );
+async fn credentials_in_the_url_are_sent_on_the_same_host_and_never_shown() {
+    let signed_in = |headers: axum::http::HeaderMap| async move {
+        match headers.get("authorization") {
+            Some(value) if value == "Basic dTpodW50ZXIy" => StatusCode::OK,
+            Some(_) | None => StatusCode::UNAUTHORIZED,
+        }
+    };
+    let app = Router::new()
+        .route("/", get(signed_in))
+        .route("/moved", get(|| async { Redirect::temporary("/") }));
     let server = Server::start(app).await;
-    let report = ask(&server.url("/").replace("http://", "http://u:hunter2@")).await;
-    assert_eq!(report.outcome, Outcome::Pass, "{report:?}");
-    assert!(!format!("{report:?}").contains("hunter2"));
+    for path in ["/", "/moved"] {
+        let report = ask(&server.url(path).replace("http://", "http://u:hunter2@")).await;
+        assert_eq!(report.outcome, Outcome::Pass, "{report:?}");
+        assert!(!format!("{report:?}").contains("hunter2"));
+    }
 }
 
 #[tokio::test]
