@@ -1,7 +1,6 @@
 //! Every kind of problem, with the place and the words a person sees.
 
 use printery_config::{Code, Fleet, Problems, Severity};
-use proptest::prelude::*;
 
 fn env(name: &str) -> Option<String> {
     match name {
@@ -332,25 +331,6 @@ fn a_secret_in_the_file_is_never_printed() {
 }
 
 #[test]
-fn a_hostile_file_is_refused_in_good_time() {
-    let nested: Vec<String> = (0..5000).map(|depth| format!("{}a:", " ".repeat(depth))).collect();
-    let laughs: Vec<String> =
-        (1..12).map(|n| format!("a{n}: &a{n} [{}]", format!("*a{},", n - 1).repeat(10))).collect();
-    let hostile = [
-        "[".repeat(100_000),
-        "{a: ".repeat(100_000),
-        "- ".repeat(100_000),
-        nested.join("\n"),
-        format!("a0: &a0 x\n{}", laughs.join("\n")),
-        format!("fleet: '{}'", "${env:X:-".repeat(100_000)),
-        "&a [*a]".to_owned(),
-    ];
-    for text in hostile {
-        assert!(load(&text).is_err(), "{}", &text[..20.min(text.len())]);
-    }
-}
-
-#[test]
 fn an_unreadable_path_is_a_problem() {
     let problems = Fleet::load(Some("/nowhere/fleet.yaml".as_ref()), &env).unwrap_err();
     assert!(
@@ -366,77 +346,4 @@ fn what_is_not_configured_is_read_without_its_values() {
     let found = lines(text);
     assert_eq!(found.len(), 2, "{found:#?}");
     assert!(found.iter().any(|line| line.contains("did you mean `timeout`?")), "{found:#?}");
-}
-
-const WORDS: &[&str] = &[
-    "version",
-    "fleet",
-    "services",
-    "endpoints",
-    "checks",
-    "routes",
-    "receivers",
-    "engine",
-    "health",
-    "url",
-    "requires",
-    "kind",
-    "http",
-    "redis",
-    "lease",
-    "10",
-    "10s",
-    "5%",
-    "true",
-    "null",
-    "~",
-    "- ",
-    "[",
-    "]",
-    "{",
-    "}",
-    ": ",
-    ",",
-    "\n",
-    "  ",
-    "\"",
-    "'",
-    "${env:SET}",
-    "${env:X:-",
-    "&a ",
-    "*a",
-    "<<",
-    "!!str ",
-    "|",
-    ">",
-    "#",
-    "?",
-    "é",
-    "\t",
-    "log",
-    "slack",
-    "webhook",
-    "window",
-    "samples",
-    "to",
-    "match",
-];
-
-proptest! {
-    #[test]
-    fn arbitrary_text_never_panics(text in ".{0,200}") {
-        if let Err(problems) = load(&text) {
-            prop_assert!(problems.errors() > 0);
-        }
-    }
-
-    #[test]
-    fn arbitrary_pieces_of_a_fleet_file_never_panic(
-        words in proptest::collection::vec(proptest::sample::select(WORDS), 0..40),
-    ) {
-        let text = words.concat();
-        if let Err(problems) = load(&text) {
-            prop_assert!(!problems.to_string().is_empty());
-        }
-    }
 }
