@@ -69,7 +69,8 @@ const CONNECTION: &str =
 const DIRECT: &[(&str, &str)] = &[
     (
         "worker",
-        "info time command|info xgroup|create xpending xread xreadgroup hset hdel hmget hvals pexpire",
+        "info time command|info xgroup|create xpending xread xreadgroup xrevrange hset hdel hmget \
+         hvals pexpire",
     ),
     (
         "manager",

@@ -14,7 +14,7 @@ use crate::site::{SECRET, SOON, Site, fleet_file, started};
 pub(crate) fn telling(hook: &HttpService) -> Value {
     let mut file = fleet_file("http://127.0.0.1:1");
     file["engine"] = json!({ "backoff": { "base": "100ms", "cap": "1s" } });
-    file["notifier"] = json!({ "attempts": 1, "timeout": "2s" });
+    file["notifier"] = json!({ "attempts": 1, "timeout": "2s", "circuit": { "failures": 1_000_000, "open": "1s" } });
     file["receivers"] = json!({ "hook": { "webhook": { "url": hook.url(), "secret": SECRET } } });
     file["routes"] = json!([{ "match": { "event": ["deployment:started"] }, "to": ["hook"] }]);
     file

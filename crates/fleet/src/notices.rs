@@ -61,7 +61,7 @@ pub struct Notice {
     /// Why it is still owed.
     #[serde(default)]
     pub cause: Option<Cause>,
-    /// Requests made.
+    /// Requests made, without those after which the receiver itself asked for a wait.
     pub tries: u32,
     /// When it was first tried, the server's milliseconds; waits that it asked for are not counted.
     pub since_ms: u64,
@@ -71,13 +71,9 @@ pub struct Notice {
     /// Why it could not be told, one clause.
     #[serde(default)]
     pub why: String,
-    /// The delivery's attempt in which it was tried last.
+    /// Tries before the event was put off as a whole; they are not counted against the schedule.
     #[serde(default)]
-    pub round: u32,
-    /// Requests that do not count as tries of this round: of earlier rounds, and those after which
-    /// the receiver itself asked for a wait.
-    #[serde(default)]
-    pub uncounted: u32,
+    pub earlier: u32,
     /// It was given up because it will never take it; otherwise another round may try again.
     #[serde(default)]
     pub lasting: bool,

@@ -18,7 +18,7 @@ use printery_events::{Event, Family};
 use printery_fleet::destinations::Circuit;
 use printery_fleet::notices::{Ledger, Notice, State};
 use printery_fleet::silences;
-use printery_harness::{Context, Effects, Handler, Outcome, Problems, Refusal};
+use printery_harness::{Context, Effects, Handler, Outcome, Problems, Refusal, Wish};
 use printery_notices::{Facts, Receiver, Telling, Ways};
 
 use crate::conclusion::{Concluded, effects, refusal};
@@ -120,6 +120,9 @@ impl Handler for Notifier {
             chosen.into_iter().partition(|receiver| receiver.channel() == Channel::Log);
         let mut concluded = self.tell_remote(&remote, news).await?;
         if let Some(refusal) = refusal(&concluded, now.ms()) {
+            if refusal.wish == Wish::Retry {
+                forget(&concluded, news).await;
+            }
             return Err(refusal);
         }
         for receiver in logs {
@@ -185,8 +188,7 @@ impl Notifier {
         known: Option<&Notice>,
     ) -> Concluded<'a> {
         let waits = |notice: &&Notice| match notice.state {
-            State::Told => true,
-            State::GivenUp => notice.lasting || notice.round >= news.context.attempt,
+            State::Told | State::GivenUp => true,
             State::Owed => notice.due_ms > news.now.ms(),
         };
         let notice = match known.filter(waits) {
@@ -200,12 +202,9 @@ impl Notifier {
                     records: &news.context.records,
                     circuit: Circuit { failures: circuit.failures, open: circuit.open },
                     now: news.now,
-                    round: news.context.attempt,
                 };
                 let id = identity(news.event, entry);
-                let anew = known.filter(|notice| notice.state == State::GivenUp);
-                let anew = anew.map(|notice| again(notice, news.now.ms()));
-                teller.step(news.telling(&id), anew.as_ref().or(known)).await
+                teller.step(news.telling(&id), known).await
             }
         };
         Concluded { receiver, entry: entry.to_owned(), notice }
@@ -229,16 +228,24 @@ async fn is_silenced(news: News<'_>) -> bool {
     true
 }
 
+/// Lets everybody be tried anew when the event comes again: as another attempt, or brought back by
+/// a person from the dead letters.
+async fn forget(concluded: &[Concluded<'_>], news: News<'_>) {
+    let event = news.event;
+    let mut ledger = Ledger::of(&news.context.records, event.event_type.as_str(), &event.id);
+    for one in concluded {
+        let anew = again(&one.notice, news.now.ms());
+        if let Err(error) = ledger.write(&one.entry, &anew).await {
+            tracing::warn!(%error, receiver = one.entry, "a receiver may not be tried anew");
+        }
+    }
+}
+
 /// Writes to a log, which nobody has to remember.
 async fn log<'a>(receiver: &'a Receiver, news: News<'_>) -> Concluded<'a> {
     let id = identity(news.event, &receiver.name);
     let verdict = receiver.tell(news.telling(&id)).await.verdict;
-    let notice = after(
-        None,
-        Step::Answered(verdict),
-        (news.now.ms(), news.context.attempt),
-        &receiver.retry,
-    );
+    let notice = after(None, Step::Answered(verdict), news.now.ms(), &receiver.retry);
     Concluded { receiver, entry: receiver.name.clone(), notice }
 }
 

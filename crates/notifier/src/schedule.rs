@@ -25,13 +25,8 @@ pub(crate) enum Step {
 /// Returns what is known about a receiver after a step.
 ///
 /// # Shapes and units
-/// `now_ms`: the server's milliseconds. `round`: the delivery's attempt, from 1.
-pub(crate) fn after(
-    before: Option<&Notice>,
-    step: Step,
-    (now_ms, round): (u64, u32),
-    retry: &Retry,
-) -> Notice {
+/// `now_ms`: the server's milliseconds.
+pub(crate) fn after(before: Option<&Notice>, step: Step, now_ms: u64, retry: &Retry) -> Notice {
     let known = Notice {
         state: State::Owed,
         cause: None,
@@ -39,8 +34,7 @@ pub(crate) fn after(
         since_ms: before.map_or(now_ms, |notice| notice.since_ms),
         due_ms: 0,
         why: String::new(),
-        round,
-        uncounted: before.map_or(0, |notice| notice.uncounted),
+        earlier: before.map_or(0, |notice| notice.earlier),
         lasting: false,
     };
     let tries = known.tries.saturating_add(1);
@@ -50,13 +44,12 @@ pub(crate) fn after(
             Notice { state: State::GivenUp, tries, why, lasting: true, ..known }
         }
         Step::Answered(Verdict::Later { why, after: Some(asked) }) => {
-            let uncounted = known.uncounted.saturating_add(1);
-            let known = Notice { tries, why, uncounted, ..known };
-            asked_for(known, Cause::ReceiverBusy, now_ms, asked)
+            // A wait that it asks for uses no attempt.
+            asked_for(Notice { why, ..known }, Cause::ReceiverBusy, now_ms, asked)
         }
         Step::Answered(Verdict::Later { why, after: None }) => {
             let known = Notice { tries, why, ..known };
-            match retry.wait(tries.saturating_sub(known.uncounted)) {
+            match retry.wait(tries.saturating_sub(known.earlier)) {
                 None => given_up(&known),
                 Some(wait) => owed(known, Cause::ReceiverUnavailable, now_ms, wait),
             }
@@ -84,10 +77,10 @@ fn owed(known: Notice, cause: Cause, now_ms: u64, wait: Duration) -> Notice {
     Notice { cause: Some(cause), due_ms: now_ms.saturating_add(millis(wait)), ..known }
 }
 
-/// Begins another round with a receiver that was given up in an earlier one.
+/// Lets a receiver that was given up be tried anew, when the event comes again as a whole.
 pub(crate) fn again(given_up: &Notice, now_ms: u64) -> Notice {
-    let uncounted = given_up.tries;
-    Notice { state: State::Owed, since_ms: now_ms, cause: None, uncounted, ..given_up.clone() }
+    let earlier = given_up.tries;
+    Notice { state: State::Owed, since_ms: now_ms, cause: None, earlier, ..given_up.clone() }
 }
 
 /// A wait that is not ours does not use up our patience.
@@ -129,8 +122,7 @@ mod tests {
             since_ms,
             due_ms: NOW,
             why: "answered 502".to_owned(),
-            round: 1,
-            uncounted: 0,
+            earlier: 0,
             lasting: false,
         }
     }
@@ -151,7 +143,7 @@ mod tests {
             (None, Step::Answered(Verdict::Told), "Told 1 0 - 0 "),
             (None, never(), "GivenUp 1 0 - 0 answered 404"),
             (None, later(None), "Owed 1 5000 receiver_unavailable 0 answered 503"),
-            (None, later(Some(60)), "Owed 1 60000 receiver_busy 60000 answered 503"),
+            (None, later(Some(60)), "Owed 0 60000 receiver_busy 60000 answered 503"),
             (None, Step::Busy(secs(7)), "Owed 0 7000 receiver_busy 7000 it asked to be left alone"),
             (None, Step::Paced(secs(3)), "Owed 0 3000 receiver_paced 3000 "),
             (
@@ -161,7 +153,7 @@ mod tests {
             ),
             (Some(2), later(None), "Owed 3 45000 receiver_unavailable 0 answered 503"),
             (Some(5), later(None), "GivenUp 6 0 - 0 answered 503; given up after 6 requests"),
-            (Some(5), later(Some(1)), "Owed 6 1000 receiver_busy 1000 answered 503"),
+            (Some(5), later(Some(1)), "Owed 5 1000 receiver_busy 1000 answered 503"),
             (Some(1), Step::Open(secs(30)), "Owed 1 30000 breaker_open 0 answered 502"),
             (Some(4), Step::Answered(Verdict::Told), "Told 5 0 - 0 "),
         ];
@@ -169,7 +161,7 @@ mod tests {
             let said = format!("{tries:?} {step:?}");
             let known = tries.map(|tries| before(tries, NOW));
             assert_eq!(
-                line(&after(known.as_ref(), step, (NOW, 1), &Retry::CHAT), NOW),
+                line(&after(known.as_ref(), step, NOW, &Retry::CHAT), NOW),
                 expected,
                 "{said}"
             );
@@ -184,12 +176,11 @@ mod tests {
         {
             let known = before(2, since);
             let step = Step::Open(Duration::from_secs(30));
-            let notice = after(Some(&known), step, (NOW, 1), &Retry::CHAT);
+            let notice = after(Some(&known), step, NOW, &Retry::CHAT);
             assert_eq!(notice.state, state, "{notice:?}");
         }
         let known = before(0, NOW - patience);
-        let notice =
-            after(Some(&known), Step::Open(Duration::from_secs(1)), (NOW, 1), &Retry::CHAT);
+        let notice = after(Some(&known), Step::Open(Duration::from_secs(1)), NOW, &Retry::CHAT);
         assert_eq!(notice.why, "breaker_open: answered 502; given up without a request");
     }
 }

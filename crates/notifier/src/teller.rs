@@ -42,8 +42,6 @@ pub(crate) struct Teller<'a> {
     pub(crate) records: &'a Records,
     pub(crate) circuit: Circuit,
     pub(crate) now: Now,
-    /// The delivery's attempt.
-    pub(crate) round: u32,
 }
 
 impl Teller<'_> {
@@ -72,7 +70,7 @@ impl Teller<'_> {
                 Step::Answered(self.tell(telling, &mut destination).await)
             }
         };
-        let notice = after(before, step, (self.now.ms(), self.round), &self.receiver.retry);
+        let notice = after(before, step, self.now.ms(), &self.receiver.retry);
         let event = telling.event;
         let mut ledger = Ledger::of(self.records, event.event_type.as_str(), &event.id);
         if let Err(first) = ledger.write(self.entry, &notice).await {

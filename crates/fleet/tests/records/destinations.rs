@@ -96,8 +96,7 @@ async fn what_is_known_about_an_event_s_receivers_is_kept_for_a_week() {
         since_ms: 5,
         due_ms: 9,
         why: "answered 503".to_owned(),
-        round: 1,
-        uncounted: 1,
+        earlier: 1,
         lasting: false,
     };
     ledger.write("chat", &notice).await.unwrap();
