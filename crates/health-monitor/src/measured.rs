@@ -99,11 +99,11 @@ mod tests {
 
     #[test]
     fn thresholds_and_the_time_before_decide_in_this_order() {
+        use Standing::{Degraded, Healthy, Inconclusive, Unhealthy};
         let error_rate =
             metric("rate: a, warn: '> 0.5%', fail: '> 2%', baseline: { allow: +50%, floor: 0.2% }");
         let quiet = metric("rate: a, on_no_data: fail");
         let low = metric("rate: a, fail: '< 1'");
-        use Standing::{Degraded, Healthy, Inconclusive, Unhealthy};
         let nothing = || Shown::Nothing("answered 503".to_owned());
         let inconclusive = OnNoData::Inconclusive;
         let cases = [

@@ -190,7 +190,8 @@ mod tests {
     fn found(text: &str) -> Vec<(String, String, f64)> {
         let rows = rows(text).unwrap_or_else(|why| panic!("{why}\n{text}"));
         let pairs = |row: &Row| -> String {
-            row.labels.iter().map(|(name, value)| format!("{name}={value};")).collect()
+            let pairs = row.labels.iter().map(|(name, value)| format!("{name}={value};"));
+            pairs.collect::<Vec<String>>().concat()
         };
         rows.iter().map(|row| (row.name.clone(), pairs(row), row.value)).collect()
     }
