@@ -9,6 +9,7 @@
 mod grpc;
 mod http_content;
 mod https;
+mod nginx;
 mod oracle;
 mod support;
 mod targets;
