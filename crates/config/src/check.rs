@@ -26,6 +26,7 @@ use crate::problem::Code;
 use crate::redis::RedisProbe;
 use crate::socket::{TcpProbe, TlsProbe};
 use crate::table::Table;
+use crate::template::Template;
 use crate::validator::OnError;
 
 /// Says what a check that does not pass means for the whole validation.
@@ -59,7 +60,7 @@ pub struct Check {
     /// On which deployments it is made; `None`: on all.
     pub when: Option<Condition>,
     /// The sentence shown instead of the probe's own when the check does not pass.
-    pub message: Option<String>,
+    pub message: Option<Template>,
     /// What the reader of a failure can do about it.
     pub suggestion: Option<String>,
     /// What is checked.
@@ -165,7 +166,7 @@ impl Check {
     pub(crate) fn read(name: &str, mut table: Table<'_, '_>, limits: Limits) -> Option<Self> {
         let enforce = table.word("enforce", &Enforce::WORDS).unwrap_or_default();
         let on_error = table.word("on_error", &OnError::WORDS);
-        let message = table.text("message");
+        let message = table.template("message");
         let suggestion = table.text("suggestion");
         let when = judgement::when(&mut table);
         let skipped = condition::unless_env(&mut table);

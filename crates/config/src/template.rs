@@ -72,8 +72,11 @@ impl Template {
         matches!(self.parts.as_slice(), [Part::Field(field)] if *field == name)
     }
 
-    /// Reads a text; the error says which field is unknown.
-    pub(crate) fn parse(source: &str) -> Result<Self, String> {
+    /// Reads a text.
+    ///
+    /// # Errors
+    /// It asks for a field that no deployment has; the text says which.
+    pub fn parse(source: &str) -> Result<Self, String> {
         let mut parts = Vec::new();
         let mut rest = source;
         while let Some((before, after)) = rest.split_once(OPEN) {

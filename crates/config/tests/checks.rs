@@ -36,6 +36,7 @@ fn a_check_says_for_itself_what_failures_and_errors_mean() {
     assert_eq!((check.enforce, check.on_error), (Enforce::Warn, Some(OnError::Open)));
     each_is_refused(&[
         ("{ kind: tcp, address: 'a:1', on_error: ajar }", "must be one of `closed`, `open`"),
+        ("{ kind: tcp, address: 'a:1', message: '${event.x}' }", "unknown `event.x`"),
         ("{ kind: tcp, address: 'a:1', enforce: maybe }", "one of `deny`, `warn`, `audit`"),
     ]);
 }

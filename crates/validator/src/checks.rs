@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use printery_config::{
     Check as Configured, CheckSpec, CredentialCheck, Enforce, EnvCheck, Fleet, GateCheck,
-    MigrationsCheck, OnError, PolicyCheck, WindowCheck,
+    MigrationsCheck, OnError, PolicyCheck, Template, WindowCheck,
 };
 use printery_events::payload::DeploymentStarted;
 use printery_expressions::Condition;
@@ -33,7 +33,7 @@ pub(crate) struct Check {
     /// The deployed services that it is made for.
     pub(crate) services: Vec<String>,
     /// Said instead of the probe's own sentence when the check does not pass.
-    pub(crate) message: Option<String>,
+    pub(crate) message: Option<Template>,
     /// What a person can do when the check does not pass.
     pub(crate) suggestion: Option<String>,
     pub(crate) work: Work,

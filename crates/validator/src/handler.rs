@@ -122,6 +122,8 @@ impl Validator {
 }
 
 impl Handler for Validator {
+    const PROMPT: bool = true;
+
     fn announce(&self, event: &Event, attempt: u32) -> Option<Payload> {
         let deployment = started(event)?;
         let checks = self.checks.for_deployment(deployment);

@@ -13,6 +13,7 @@ use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
 use crate::checks::{Check, Work};
+use crate::fields::fields;
 use crate::perform::{Scene, perform};
 use crate::policy;
 
@@ -100,7 +101,10 @@ async fn within(
     if let Some(message) = &check.message
         && !matches!(report.outcome, Outcome::Pass | Outcome::Skipped)
     {
-        report.message.clone_from(message);
+        let service = check.services.first().map(String::as_str).unwrap_or_default();
+        let filled = message.fill(|field| fields(scene.deployment, service, field));
+        // A sentence with a gap is better than none.
+        report.message = filled.unwrap_or_else(|_missing| message.to_string());
     }
     report
 }
@@ -110,6 +114,7 @@ mod tests {
     use std::time::Duration;
 
     use jiff::Timestamp;
+    use printery_config::Template;
     use printery_harness::fleet::approvals::Approval;
     use printery_probes::{Egress, EgressRules, HttpProbe, Limits, RedisProbe, TcpProbe};
     use printery_testkit::{Answer, HttpService, RedisServer};
@@ -212,11 +217,11 @@ mod tests {
         service.answer_at("/gone", Answer::Status(404));
         let mut gone = check("gone", http(&service, "/gone"));
         let mut ok = check("ok", http(&service, "/ok"));
-        gone.message = Some("ask the platform team".to_owned());
+        gone.message = Some(Template::parse("${event.version}: ask the platform team").unwrap());
         ok.message.clone_from(&gone.message);
         let reports = run_all(vec![gone, ok], plan(Duration::from_secs(10))).await;
         let messages: Vec<&str> = reports.iter().map(|(_, r)| r.message.as_str()).collect();
-        assert_eq!(messages[0], "ask the platform team");
+        assert_eq!(messages[0], "1.2.0: ask the platform team");
         assert!(messages[1].starts_with("GET "), "{messages:?}");
     }
 
