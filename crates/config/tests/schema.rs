@@ -31,7 +31,7 @@ fn codes(file: &Value) -> Vec<Code> {
         "KEY" => Some("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".to_owned()),
         "DATABASE_URL" => Some("postgres://db:5432/x".to_owned()),
         "HOOK" | "SLACK_WEBHOOK_URL" => Some("https://h.example/x".to_owned()),
-        "PSP" => Some("token".to_owned()),
+        "PSP" | "SLACK_TOKEN" | "PAGERDUTY_KEY" => Some("token".to_owned()),
         "SMTP" => Some("smtp://mail.example:25".to_owned()),
         _ => None,
     };

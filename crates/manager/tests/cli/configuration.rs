@@ -153,6 +153,21 @@ fn a_fleet_files_own_tests_are_played() {
 }
 
 #[test]
+fn the_fleet_files_of_the_project_are_right_and_pass_their_own_tests() {
+    let fleets = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/fleets");
+    let mut tests = 0;
+    for entry in std::fs::read_dir(fleets).expect("the project ships fleet files") {
+        let path = entry.expect("a readable folder").path().display().to_string();
+        let checked = typed(&["config", "check", &path]);
+        assert_eq!(checked.code, 0, "{checked:?}");
+        let played = typed(&["config", "test", &path, "--json"]);
+        assert_eq!(played.code, 0, "{played:?}");
+        tests += played.json()["tests"].as_array().map_or(0, Vec::len);
+    }
+    assert!(tests >= 6, "{tests} tests");
+}
+
+#[test]
 fn a_test_that_fails_says_what_came_instead() {
     let cases = [
         ("checks.hours: fail", "checks.hours: pass", "checks.hours: expected pass, found fail"),
