@@ -131,7 +131,6 @@ impl Committer {
 
     /// Tells what a person should know, and lets go of what is settled: its type, and what it
     /// counts as. What was refused is kept.
-
     fn report(
         &mut self,
         settlement: Settlement,

@@ -13,6 +13,11 @@ use tokio_util::sync::CancellationToken;
 
 /// A worker's own part of the job.
 pub trait Handler: Send + Sync + 'static {
+    /// Whether it never blocks its thread, not even for a moment: it is then begun where its entry
+    /// was read, and needs no task of its own unless it waits. One that blocks all the same delays
+    /// every other entry of its process, and the process' end.
+    const PROMPT: bool = false;
+
     /// Names the event that says an attempt begins; published once per attempt, before
     /// [`Handler::handle`] is called, and not bound to its outcome.
     fn announce(&self, event: &Event, attempt: u32) -> Option<Payload> {

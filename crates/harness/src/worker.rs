@@ -214,22 +214,22 @@ impl<H: Handler> WorkerLoop<H> {
         Ok(())
     }
 
-    /// Looks at an execution once, here: one that is done with that needs no task of its own.
+    /// Begins an execution. Where nothing can block it is looked at once, here: one that is done
+    /// with that needs no task of its own.
     fn begin(&mut self, intake: Intake, slot: Option<Slot>) {
+        let prompt = H::PROMPT || intake.ended.is_some();
+        let mut execution = Box::pin(unconstrained(execute(Arc::clone(&self.engine), intake)));
         // Whatever it waits for hears from the task that goes on with it.
         let mut nobody = Context::from_waker(Waker::noop());
-        let mut execution = Box::pin(unconstrained(execute(Arc::clone(&self.engine), intake)));
-        match execution.as_mut().poll(&mut nobody) {
-            Poll::Ready(settlement) => self.finished.extend(settlement),
-            Poll::Pending => {
-                let engine = Arc::clone(&self.engine);
-                self.running.spawn(async move {
-                    let mut finished = execution.await.into_iter().collect();
-                    engine.settle(&mut finished).await;
-                    drop(slot);
-                });
-            }
+        if prompt && let Poll::Ready(settlement) = execution.as_mut().poll(&mut nobody) {
+            return self.finished.extend(settlement);
         }
+        let engine = Arc::clone(&self.engine);
+        self.running.spawn(async move {
+            let mut finished = execution.await.into_iter().collect();
+            engine.settle(&mut finished).await;
+            drop(slot);
+        });
     }
 
     /// Starts a delivery when every slot of the process is free, and keeps them all: what it may do

@@ -25,9 +25,13 @@ for _, key in ipairs(redis.call('KEYS', ARGV[1])) do
     for g, facts in ipairs(redis.call('XINFO', 'GROUPS', key)) do
       local group = {}
       for i = 1, #facts, 2 do group[facts[i]] = facts[i + 1] end
-      -- The server's own count is nil or wrong after deletions and restarts.
-      local waiting = redis.call('XRANGE', key, '(' .. group['last-delivered-id'], '+')
-      groups[g] = { group.name, group.pending, #waiting, group.consumers }
+      -- The server's own count is nil or nonsense after deletions and restarts, and then to be made up for; a
+      -- long backlog is not walked through each time.
+      local waiting = group.lag
+      if not waiting or waiting <= 0 then
+        waiting = #redis.call('XRANGE', key, '(' .. group['last-delivered-id'], '+', 'COUNT', 10000)
+      end
+      groups[g] = { group.name, group.pending, waiting, group.consumers }
     end
   end
   world[#world + 1] = { key, kind, size, groups }

@@ -13,6 +13,8 @@ use printery_harness::{Context, Effects, Handler, Outcome};
 struct Hop;
 
 impl Handler for Hop {
+    const PROMPT: bool = true;
+
     async fn handle(&self, event: &Event, _context: &Context) -> Outcome {
         let started = wall_ns();
         Ok(Effects::publish(Payload::DeploymentCompleted(DeploymentCompleted {
