@@ -25,6 +25,8 @@ pub struct Service {
     pub url: Option<TargetUrl>,
     /// Where it answers the gRPC health protocol.
     pub grpc: Option<HostPort>,
+    /// Where it says what it measures, in Prometheus' text format.
+    pub metrics: Option<TargetUrl>,
     /// A port that accepts connections, of a service that speaks neither HTTP nor gRPC.
     pub tcp: Option<HostPort>,
     /// The image it is deployed from; without a tag the event's version is the tag.
@@ -104,6 +106,7 @@ impl Service {
             ready: base.as_ref().and_then(|base| ready.probe(base, from.limits)),
             url: base,
             grpc: probe::host_port(&mut table, "grpc"),
+            metrics: table.url("metrics", &probe::HTTP),
             tcp: probe::host_port(&mut table, "tcp"),
             image: table.parse("image", image),
             requires: requires(name, &mut table),
@@ -112,7 +115,7 @@ impl Service {
             owner: table.text("owner").or_else(|| from.owner.clone()),
             labels: labels(&mut table),
         };
-        table.later(&["metrics", "targets", "quorum", "extends"]);
+        table.later(&["targets", "quorum", "extends"]);
         table.close();
         service
     }
