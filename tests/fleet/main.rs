@@ -44,3 +44,4 @@ mod sentinel;
 mod server_errors;
 mod supervision;
 mod tls;
+mod windows;
