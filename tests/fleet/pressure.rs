@@ -68,6 +68,9 @@ async fn what_every_group_has_settled_is_trimmed_and_nothing_else() {
     let mut file = fleet_file(&service.url());
     file["engine"] = json!({ "retention": { "age": "0s", "entries": 10 } });
     file["receivers"] = json!({ "hook": { "webhook": { "url": hook.url(), "secret": SECRET } } });
+    // What the notifier has in its hands stays there: a receiver that is left alone would put entries off instead.
+    file["notifier"] =
+        json!({ "timeout": "120s", "circuit": { "failures": 1_000_000, "open": "1s" } });
     file["routes"] = json!([{ "match": { "event": ["deployment:started"] }, "to": ["hook"] }]);
     let site = Site::new(&file).await;
     let _manager = site.manager("off").args(["--worker", "none"]).start();
