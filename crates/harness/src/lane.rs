@@ -12,6 +12,7 @@ use printery_streams::fetch::Fetcher;
 use printery_streams::reclaim::Reclaimer;
 use printery_streams::settle::Settler;
 use printery_streams::{Clock, Error, Member, Partition, group};
+use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
@@ -37,6 +38,8 @@ const SETTLEMENTS: usize = 512;
 /// What the lanes of a process share.
 pub(crate) struct Shared<H> {
     pub(crate) handler: Arc<H>,
+    /// The threads that handlers run on.
+    pub(crate) handlers: Handle,
     pub(crate) worker: &'static Worker,
     pub(crate) settings: Arc<Settings>,
     pub(crate) member: Member,
@@ -147,6 +150,7 @@ impl Lane {
             controls: shared.controls.clone(),
             outage: Outage::new(shared.worker.name),
             groups_made: false,
+            handlers: shared.handlers.clone(),
             running: JoinSet::new(),
             finished: Vec::new(),
         }

@@ -11,6 +11,7 @@ use printery_events::topology::Worker;
 use printery_fleet::instances::{self, Instance};
 use printery_streams::{Clock, Member, Partitions};
 use sd_notify::NotifyState;
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -90,6 +91,7 @@ impl Process {
     pub(crate) async fn work<H: Handler>(
         self,
         handler: H,
+        handlers: &Handle,
         metrics: PrometheusHandle,
     ) -> Result<Stopped, Problems> {
         let pulse = Pulse::new(self.lanes.len());
@@ -119,6 +121,7 @@ impl Process {
 
         let shared = Shared {
             handler: Arc::new(handler),
+            handlers: handlers.clone(),
             worker: self.worker,
             settings: Arc::clone(&self.settings),
             member: self.member.clone(),

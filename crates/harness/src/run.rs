@@ -12,6 +12,7 @@ use clap::Parser;
 use metrics_exporter_prometheus::PrometheusHandle;
 use printery_config::Fleet;
 use printery_events::topology::Worker;
+use tokio::runtime::{Handle, Runtime};
 
 use crate::args::CommonArgs;
 use crate::exit;
@@ -92,18 +93,22 @@ fn start<H: Handler>(
         tracing::warn!("{warning}");
     }
 
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| bug(format!("the runtime could not be started: {error}")))?;
-    let code = runtime.block_on(async {
+    // Handlers have threads of their own: one that blocks its thread stops neither the renewal of
+    // leases nor the end of the process.
+    let handlers = runtime().map_err(bug)?;
+    let code = runtime().map_err(bug)?.block_on(async {
         let boot = Boot { fleet: Arc::clone(&fleet), environment: settings.environment.clone() };
         let handler = build(boot).map_err(usage)?;
-        live(worker, &fleet, settings, handler, metrics).await
+        live(worker, &fleet, settings, handler, handlers.handle(), metrics).await
     });
-    // Handlers that block a thread beyond their deadline must not hold the process up.
-    runtime.shutdown_timeout(Duration::from_millis(500));
+    // What still blocks beyond its deadline must not hold the process up.
+    handlers.shutdown_timeout(Duration::from_millis(500));
     code
+}
+
+fn runtime() -> Result<Runtime, String> {
+    let built = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    built.map_err(|error| format!("the runtime could not be started: {error}"))
 }
 
 /// Reads the fleet file and merges the settings; all problems of both together.
@@ -130,6 +135,7 @@ async fn live<H: Handler>(
     fleet: &Fleet,
     settings: Settings,
     handler: H,
+    handlers: &Handle,
     metrics: PrometheusHandle,
 ) -> Result<u8, (u8, Problems)> {
     let shutdown = Shutdown::default();
@@ -141,7 +147,7 @@ async fn live<H: Handler>(
         // Told to stop before there was anything to finish.
         () = shutdown.reached(Phase::Draining) => return Ok(exit::DONE),
     };
-    Ok(match process.work(handler, metrics).await.map_err(|p| (exit::FAILED, p))? {
+    Ok(match process.work(handler, handlers, metrics).await.map_err(|p| (exit::FAILED, p))? {
         Stopped::Clean => exit::DONE,
         Stopped::HandedBack => exit::DEADLINE,
         Stopped::Broken => exit::BUG,

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use printery_streams::fetch::{Fetcher, LONGEST_WAIT};
 use printery_streams::{Delivery, Error, ErrorKind, Session};
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::task::coop::unconstrained;
@@ -45,6 +46,8 @@ pub(crate) struct WorkerLoop<H> {
     /// Whether the groups were made sure of since the last trouble.
     pub(crate) groups_made: bool,
     pub(crate) running: JoinSet<()>,
+    /// The threads that what is running runs on.
+    pub(crate) handlers: Handle,
     /// What ended where it began and is not yet handed over to be settled.
     pub(crate) finished: Vec<Settlement>,
 }
@@ -225,11 +228,12 @@ impl<H: Handler> WorkerLoop<H> {
             return self.finished.extend(settlement);
         }
         let engine = Arc::clone(&self.engine);
-        self.running.spawn(async move {
+        let running = async move {
             let mut finished = execution.await.into_iter().collect();
             engine.settle(&mut finished).await;
             drop(slot);
-        });
+        };
+        self.running.spawn_on(running, &self.handlers);
     }
 
     /// Starts a delivery when every slot of the process is free, and keeps them all: what it may do
@@ -237,12 +241,13 @@ impl<H: Handler> WorkerLoop<H> {
     fn start_alone(&mut self, intake: Intake) {
         let (engine, slots) = (Arc::clone(&self.engine), Arc::clone(&self.slots));
         let all = u32::try_from(self.concurrency).unwrap_or(u32::MAX);
-        self.running.spawn(async move {
+        let running = async move {
             let slot = slots.acquire_many_owned(all).await.ok();
             let mut finished = execute(Arc::clone(&engine), intake).await.into_iter().collect();
             engine.settle(&mut finished).await;
             drop(slot);
-        });
+        };
+        self.running.spawn_on(running, &self.handlers);
     }
 
     /// Notes that there is no trouble.
