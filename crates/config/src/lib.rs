@@ -73,8 +73,8 @@ pub use receiver::{
     Circuit, Email, Notifier, Receiver, ReceiverKind, Retry, SigningKey, SlackBot, SlackMode,
     SmtpSecurity, SmtpServer,
 };
-pub use reload::{FleetFile, Reloaded};
 pub use redis::{RedisProbe, RedisRole};
+pub use reload::{FleetFile, Reloaded};
 pub use route::{Glob, Match, ROUTE_VARIABLES, Route};
 pub use scene::{Scene, speaks_of_one_service};
 pub use schema::schema;

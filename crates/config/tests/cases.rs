@@ -50,7 +50,11 @@ fn a_deployment_gets_the_fleets_checks_and_those_of_its_services_once() {
 #[test]
 fn what_a_case_cannot_mean_is_refused() {
     let cases = [
-        ("psp: down", "pspp: down", "unknown dependency `pspp`; not a service or endpoint; did you"),
+        (
+            "psp: down",
+            "pspp: down",
+            "unknown dependency `pspp`; not a service or endpoint; did you",
+        ),
         ("gateway: warn }\n", "gatewy: warn }\n", "unknown check `gatewy`"),
         ("psp: down", "psp: broken", "must say `up`, `down` or how a check ends, found `broken`"),
         ("checks.gateway: warn", "checks.gateway: maybe", "must be one of pass, warn, fail"),
@@ -72,5 +76,8 @@ fn a_name_in_a_test_is_no_use_of_it() {
     let text = FILE.replace("checks: [port, gateway]", "").replace("checks: [gateway, port], ", "");
     let fleet = Fleet::parse("f", &text.replace("gateway: warn", "port: warn"), &|_| None).unwrap();
     let warnings: Vec<String> = fleet.warnings.iter().map(ToString::to_string).collect();
-    assert!(warnings.iter().any(|line| line.contains("check `port` is never used")), "{warnings:?}");
+    assert!(
+        warnings.iter().any(|line| line.contains("check `port` is never used")),
+        "{warnings:?}"
+    );
 }

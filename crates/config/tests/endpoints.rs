@@ -1,10 +1,5 @@
 //! Endpoints of every kind: what their keys come to, and how a wrong one is reported.
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a set-up that fails is a failed test"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a set-up that fails is a failed test")]
 
 use std::time::Duration;
 

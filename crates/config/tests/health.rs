@@ -16,11 +16,13 @@ fn load(text: &str) -> Result<Fleet, Vec<String>> {
         .map_err(|why| lines(problems(why)))
 }
 
+#[expect(clippy::panic, clippy::indexing_slicing, reason = "a helper of tests fails its test")]
 fn monitor(health: &str) -> Monitor {
     let text = format!("services: {{ a: {{ url: 'http://a', health: {{ {health} }} }} }}");
     load(&text).unwrap_or_else(|why| panic!("{why:#?}")).services["a"].monitor.clone()
 }
 
+#[expect(clippy::expect_used, reason = "a helper of tests fails its test")]
 fn complaint(text: &str) -> String {
     load(text).expect_err("it is wrong").join("\n")
 }
