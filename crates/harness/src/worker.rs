@@ -3,6 +3,7 @@
 //! One per lane of a process. It is the only one who reads the lane's streams; what it starts, the
 //! executor finishes. Slots are taken before entries are: none is handed out that could not start.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -116,13 +117,16 @@ impl<H: Handler> WorkerLoop<H> {
 
     /// All slots that are free, at least one; none when it took too long.
     async fn free_slots(&mut self) -> Option<Slot> {
-        if self.slots.available_permits() == 0 {
-            self.engine.settle(&mut self.finished).await;
-        }
-        let mut slots = tokio::select! {
-            slot = Arc::clone(&self.slots).acquire_owned() => slot.ok()?,
-            () = self.engine.shutdown.reached(Phase::Draining) => return None,
-            () = tokio::time::sleep(SHOW_LIFE) => return None,
+        let mut slots = match Arc::clone(&self.slots).try_acquire_owned() {
+            Ok(slot) => slot,
+            Err(_none_free) => {
+                self.engine.settle(&mut self.finished).await;
+                tokio::select! {
+                    slot = Arc::clone(&self.slots).acquire_owned() => slot.ok()?,
+                    () = self.engine.shutdown.reached(Phase::Draining) => return None,
+                    () = tokio::time::sleep(SHOW_LIFE) => return None,
+                }
+            }
         };
         let more = u32::try_from(self.slots.available_permits()).unwrap_or(u32::MAX);
         if let Ok(more) = Arc::clone(&self.slots).try_acquire_many_owned(more) {
@@ -221,10 +225,11 @@ impl<H: Handler> WorkerLoop<H> {
     /// with that needs no task of its own.
     fn begin(&mut self, intake: Intake, slot: Option<Slot>) {
         let prompt = H::PROMPT || intake.ended.is_some();
-        let mut execution = Box::pin(unconstrained(execute(Arc::clone(&self.engine), intake)));
+        let mut execution = Box::pin(execute(Arc::clone(&self.engine), intake));
         // Whatever it waits for hears from the task that goes on with it.
         let mut nobody = Context::from_waker(Waker::noop());
-        if prompt && let Poll::Ready(settlement) = execution.as_mut().poll(&mut nobody) {
+        let mut looked_at = pin!(unconstrained(execution.as_mut()));
+        if prompt && let Poll::Ready(settlement) = looked_at.as_mut().poll(&mut nobody) {
             return self.finished.extend(settlement);
         }
         let engine = Arc::clone(&self.engine);
