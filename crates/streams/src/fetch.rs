@@ -19,9 +19,8 @@ use crate::order;
 use crate::reply::Origin;
 use crate::script::{Script, script};
 
-/// Entries asked for in one command at most; of larger reads the first entries have left the
-/// processor's cache when the last ones are done.
-const LARGEST_READ: usize = 128;
+/// Entries asked for in one command at most; larger reads gain nothing.
+const LARGEST_READ: usize = 256;
 
 /// Takes that may hit the same stream in a row before another one is asked first.
 const HOT_READS: u32 = 16;
