@@ -95,14 +95,16 @@ fn start<H: Handler>(
 
     // Handlers have threads of their own: one that blocks its thread stops neither the renewal of
     // leases nor the end of the process.
-    let handlers = runtime().map_err(bug)?;
-    let code = runtime().map_err(bug)?.block_on(async {
+    let (engine, handlers) = (runtime().map_err(bug)?, runtime().map_err(bug)?);
+    let code = engine.block_on(async {
         let boot = Boot { fleet: Arc::clone(&fleet), environment: settings.environment.clone() };
         let handler = build(boot).map_err(usage)?;
         live(worker, &fleet, settings, handler, handlers.handle(), metrics).await
     });
-    // What still blocks beyond its deadline must not hold the process up.
-    handlers.shutdown_timeout(Duration::from_millis(500));
+    // What still blocks beyond its deadline, were it a look-up of a name, must not hold the process up.
+    for runtime in [handlers, engine] {
+        runtime.shutdown_timeout(Duration::from_millis(250));
+    }
     code
 }
 

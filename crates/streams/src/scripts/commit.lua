@@ -35,11 +35,7 @@ local own, broken, nogroup = holdings(stream, group, me, ids)
 if broken then refused = 'REFUSED ' .. broken end
 
 -- settles(): false when the event was settled before, by whomever; from now on it is.
-local function settles(event, replay)
-  if replay then
-    redis.call('HSET', current, event, now_text)
-    return true
-  end
+local function settles(event)
   if previous then
     local at = redis.call('HGET', previous, event)
     if at and now - tonumber(at) < window then return false end
@@ -54,6 +50,7 @@ local at = FIRST_ID + n
 for i = 1, n do
   local id, event_id, event_type, results = ids[i], ARGV[at + 1], ARGV[at + 2], tonumber(ARGV[at + 6])
   local event = window > 0 and not refused and event_key(event_id, event_type)
+  local replay = ARGV[at + 3] == '1'
   local reply = refused or fence(stream, group, me, id, tonumber(ARGV[at]), own, nogroup)
   local after = at + 7
   if reply then
@@ -62,7 +59,7 @@ for i = 1, n do
       reply = 'GONE'
     end
     for _ = 1, results do after = after + 2 + tonumber(ARGV[after + 1]) end
-  elseif event and not settles(event, ARGV[at + 3] == '1') then
+  elseif event and not replay and not settles(event) then
     reply = 'DUPLICATE'
     duplicates = duplicates + 1
     acks[#acks + 1] = id
@@ -91,7 +88,7 @@ for i = 1, n do
     end
     if reply then
       -- Undo what this delivery added: nobody else can have seen it yet.
-      if event then redis.call('HDEL', current, event) end
+      if event and not replay then redis.call('HDEL', current, event) end
       for m = 1, made do
         redis.call('XDEL', places[m], added[m])
         -- The stream still counts it as added: whoever does the accounts must know.
@@ -99,6 +96,7 @@ for i = 1, n do
       end
     else
       reply = 'OK'
+      if event and replay then redis.call('HSET', current, event, now_text) end
       done = done + 1
       acks[#acks + 1] = id
     end

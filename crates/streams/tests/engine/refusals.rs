@@ -65,6 +65,22 @@ async fn of_a_refused_delivery_no_result_is_left() {
 }
 
 #[tokio::test]
+async fn a_refused_replay_forgets_nothing() {
+    let mut scene = Scene::set().await;
+    let fences = scene.deliver(ME, 2).await;
+    let settler = scene.settler_within(ME, WINDOW_MS);
+    let first = commit(&fences[0], "e-1", vec![publication(RESULTS, "first")]);
+    assert_eq!(settler.commit(&mut scene.session, &[&first]).await.unwrap(), [Settled::Done]);
+    let remembered = scene.contents().await.hash(SEEN_NOW);
+    scene.exhaust(OTHERS).await;
+    let mut again = commit(&fences[1], "e-1", vec![publication(OTHERS, "again")]);
+    again.replay = true;
+    let verdicts = settler.commit(&mut scene.session, &[&again]).await.unwrap();
+    assert!(refused(&verdicts), "{verdicts:?}");
+    assert_eq!(scene.contents().await.hash(SEEN_NOW), remembered);
+}
+
+#[tokio::test]
 async fn a_result_that_is_too_wide_is_refused_and_its_neighbours_are_not() {
     let mut scene = Scene::set().await;
     let fences = scene.deliver(ME, 4).await;
