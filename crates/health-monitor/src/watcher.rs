@@ -125,6 +125,7 @@ impl Watcher<'_> {
     fn to_come<'w>(&self, service: &str, watch: &'w Watch, window: &Window) -> Vec<Look<'w>> {
         let now = self.time.now();
         let known = self.board.taken(service);
+        let first = known.is_empty();
         let mut looks = Vec::new();
         let mut missed = 0;
         for n in 0..window.samples() {
@@ -133,7 +134,7 @@ impl Watcher<'_> {
                 if known.contains(&(at.name().to_owned(), n)) {
                     continue;
                 }
-                match window.found_at(n, &format!("{service}/{}", at.name()), now) {
+                match window.found_at(n, &format!("{service}/{}", at.name()), now, first) {
                     Due::At(due) => looks.push(Look { n, due, at }),
                     Due::Missed => missed += at.counts(),
                 }

@@ -66,9 +66,10 @@ impl Window {
     }
 
     /// Returns what becomes of the `n`th look when a watcher begins at `now`: the interval that is
-    /// under way is not lost.
-    pub(crate) fn found_at(&self, n: u32, address: &str, now: Duration) -> Due {
-        if now >= self.slot(n + 1) {
+    /// under way is not lost, nor is any to the `first` watcher who is only a little late.
+    pub(crate) fn found_at(&self, n: u32, address: &str, now: Duration, first: bool) -> Due {
+        let missed = if first { self.is_late(n, now) } else { now >= self.slot(n + 1) };
+        if missed {
             return Due::Missed;
         }
         Due::At(self.moment(n, address).max(now))
@@ -133,12 +134,14 @@ mod tests {
     fn who_takes_over_goes_on_with_the_interval_under_way() {
         let window = Window::of(&monitor(), &Phase::PostStage(None), 0);
         let due = |now: u64| -> Vec<Due> {
-            (0..3).map(|n| window.found_at(n, "api/health", at(now))).collect()
+            (0..3).map(|n| window.found_at(n, "api/health", at(now), false)).collect()
         };
         assert_eq!(due(0), [Due::At(at(30)), Due::At(at(40)), Due::At(at(50))]);
         assert_eq!(due(42), [Due::Missed, Due::At(at(42)), Due::At(at(50))]);
         assert_eq!(due(60), [Due::Missed, Due::Missed, Due::Missed]);
         assert!(!window.is_late(0, at(40)) && window.is_late(0, at(41)));
+        let first = |now| window.found_at(0, "api/health", at(now), true);
+        assert_eq!((first(40), first(41)), (Due::At(at(40)), Due::Missed));
     }
 
     proptest! {

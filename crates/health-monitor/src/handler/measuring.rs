@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use super::scene::{LONG, Scene, after_stage, before, monitor};
 
 /// Ten looks, so that counters can grow in between.
-const TEN: &str = "warmup: 0s, samples: 10, interval: 60ms, timeout: 5s, min_samples: 3, \
+const TEN: &str = "warmup: 0s, samples: 10, interval: 300ms, timeout: 5s, min_samples: 3, \
                    jitter: 0%, baseline: { samples: 10 }, latency: { warn: 4s, fail: 5s }";
 
 fn says(text: &str) -> Answer {
