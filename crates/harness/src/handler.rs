@@ -11,6 +11,10 @@ use printery_fleet::Records;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+/// How long a handler rests that Redis does not serve. 1 s: an outage is mostly over by then, and a
+/// longer one costs a look a second.
+const WITHOUT_REDIS: Duration = Duration::from_secs(1);
+
 /// A worker's own part of the job.
 pub trait Handler: Send + Sync + 'static {
     /// Whether it never blocks its thread, not even for a moment: it is then begun where its entry
@@ -115,6 +119,12 @@ impl Refusal {
     /// Asks for another attempt after the backoff.
     pub fn retry(code: &'static str, sentence: impl Into<String>) -> Self {
         Self { code, sentence: sentence.into(), wish: Wish::Retry }
+    }
+
+    /// Says that a record in Redis could not be read or written: not the event's fault, so it is
+    /// tried again in a second and uses no attempt.
+    pub fn without_redis(sentence: impl Into<String>) -> Self {
+        Self::retry_after("redis_unavailable", sentence, WITHOUT_REDIS)
     }
 
     /// Asks for another attempt after a time that the other side named; uses no attempt.

@@ -162,5 +162,5 @@ fn names(candidates: &[Candidate<'_>]) -> Vec<String> {
 }
 
 fn refusal(error: impl std::fmt::Display) -> Refusal {
-    Refusal::retry("redis_unavailable", format!("a rollback cannot be claimed: {error}"))
+    Refusal::without_redis(format!("a rollback cannot be claimed: {error}"))
 }

@@ -46,5 +46,5 @@ pub(crate) async fn read(
 }
 
 fn refusal(sentence: &str) -> Refusal {
-    Refusal::retry("redis_unavailable", sentence)
+    Refusal::without_redis(sentence)
 }

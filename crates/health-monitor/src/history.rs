@@ -149,5 +149,5 @@ fn payload(event_type: &str, fields: &[(Vec<u8>, Vec<u8>)]) -> Option<Payload> {
 }
 
 fn refusal(error: &impl std::fmt::Display) -> Refusal {
-    Refusal::retry("redis_unavailable", format!("the deployment's past cannot be read: {error}"))
+    Refusal::without_redis(format!("the deployment's past cannot be read: {error}"))
 }

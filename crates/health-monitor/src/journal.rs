@@ -59,7 +59,7 @@ impl Journal {
         let (records, now_ms) = (&context.records, context.started_ms);
         let opened = Window::open(records, &event.id, now_ms, longest + KEEP).await;
         let (window, found) = opened.map_err(|error| {
-            Refusal::retry("redis_unavailable", format!("the window cannot be opened: {error}"))
+            Refusal::without_redis(format!("the window cannot be opened: {error}"))
         })?;
         let (pen, sights) = unbounded_channel();
         Ok((Self { window, sights }, Pen(pen), found))

@@ -6,7 +6,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::future::join_all;
 use jiff::Timestamp;
@@ -24,9 +23,6 @@ use printery_notices::{Facts, Receiver, Telling, Ways};
 use crate::conclusion::{Concluded, effects, refusal};
 use crate::schedule::{Step, after, again};
 use crate::teller::{Now, Teller};
-
-/// How long an event waits when what is known about it cannot be read. 1 s.
-const REDIS_PAUSE: Duration = Duration::from_secs(1);
 
 /// Tells receivers about events.
 #[derive(Debug)]
@@ -152,7 +148,7 @@ impl Notifier {
         let known = ledger.read(&entries).await;
         let known = known.map_err(|error| {
             let sentence = format!("who was told already cannot be read: {error}");
-            Refusal::retry_after("redis_unavailable", sentence, REDIS_PAUSE)
+            Refusal::without_redis(sentence)
         })?;
         // What has begun is finished: a silence only keeps it from beginning.
         if known.is_empty() && is_silenced(news).await {

@@ -193,7 +193,7 @@ fn waiting(deployment_id: &str, wait: Duration) -> Refusal {
 }
 
 fn unavailable(error: &impl std::fmt::Display) -> Refusal {
-    Refusal::retry("redis_unavailable", format!("cannot read what was decided: {error}"))
+    Refusal::without_redis(format!("cannot read what was decided: {error}"))
 }
 
 fn started(event: &Event) -> Option<&DeploymentStarted> {

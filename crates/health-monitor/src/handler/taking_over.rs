@@ -98,7 +98,10 @@ async fn without_redis_no_window_begins_and_with_it_gone_one_goes_on() {
     let nowhere = Records::try_new("redis://127.0.0.1:1", "t").unwrap();
     let context = Context { records: nowhere, ..scene.context(LONG) };
     let refusal = monitor.handle(&after_stage(&["api"]), &context).await.expect_err("no Redis");
-    assert_eq!((refusal.code, refusal.wish), ("redis_unavailable", Wish::Retry));
+    assert_eq!(
+        (refusal.code, refusal.wish),
+        ("redis_unavailable", Wish::RetryAfter(Duration::from_secs(1)))
+    );
     assert_eq!(api.requests().len(), 0);
 
     let event = after_stage(&["api"]);
