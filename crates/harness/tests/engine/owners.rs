@@ -24,10 +24,12 @@ async fn the_entries_of_a_killed_worker_are_done_by_another() {
 
 #[tokio::test]
 async fn a_live_owner_keeps_an_entry_for_longer_than_its_lease() {
+    // Long enough that a loaded machine renews it in time.
+    const LEASE: [&str; 2] = ["--lease", "3s"];
     let stage = Stage::set().await;
     let owner = stage.worker(&LEASE).await;
     let other = stage.worker(&LEASE).await;
-    stage.play("e-1", "sleep:4000").await;
+    stage.play("e-1", "sleep:8000").await;
     stage.settles(1, 0).await;
     assert_eq!(plays(&owner, "d-e-1") + plays(&other, "d-e-1"), 1);
 }
