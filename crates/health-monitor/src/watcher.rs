@@ -96,6 +96,10 @@ impl Watcher<'_> {
         window: &Window,
         enough: impl Fn() -> bool,
     ) -> Came {
+        // A window that was ended early is not missed by whoever finds it so.
+        if enough() {
+            return Came::ToTheEnd;
+        }
         let mut to_come = self.to_come(service, watch, window).into_iter().peekable();
         let mut under_way = FuturesUnordered::new();
         loop {
