@@ -23,7 +23,7 @@ pub(crate) async fn run(worker: &'static str, keys: Keys, mut session: Session) 
             Ok(promoted) => {
                 if !promoted.bodiless.is_empty() {
                     tracing::error!(entries = ?promoted.bodiless, "delayed entries without a body");
-                    telemetry::lost(worker, "delay_body", promoted.bodiless.len());
+                    telemetry::lost(worker, "delay_body", promoted.bodiless.len() as u64);
                 }
                 promoted.next.unwrap_or(LONGEST_SLEEP).clamp(SHORTEST_SLEEP, LONGEST_SLEEP)
             }

@@ -147,7 +147,7 @@ impl Sweeper {
                 for (stream, entry) in &swept.lost {
                     tracing::error!(%stream, %entry, "deleted by somebody while it was pending");
                 }
-                telemetry::lost(worker, "lost_body", swept.lost.len());
+                telemetry::lost(worker, "lost_body", swept.lost.len() as u64);
             }
             if !swept.deliveries.is_empty() {
                 telemetry::reclaimed(worker, swept.deliveries.len());

@@ -71,10 +71,7 @@ pub(crate) fn deliveries_settled(settled: &DeliverySettled<'_>, deliveries: u64)
             counter!("printery_commits_fenced_total", "worker" => settled.worker)
                 .increment(deliveries);
         }
-        "lost" => {
-            counter!("printery_events_lost_total", "worker" => settled.worker, "cause" => "deleted")
-                .increment(deliveries);
-        }
+        "lost" => lost(settled.worker, "deleted", deliveries),
         _ => {}
     }
 }
@@ -136,9 +133,8 @@ pub(crate) fn reclaimed(worker: &'static str, entries: usize) {
 }
 
 /// Counts entries whose body is gone.
-pub(crate) fn lost(worker: &'static str, cause: &'static str, entries: usize) {
-    counter!("printery_events_lost_total", "worker" => worker, "cause" => cause)
-        .increment(u64::try_from(entries).unwrap_or(u64::MAX));
+pub(crate) fn lost(worker: &'static str, cause: &'static str, entries: u64) {
+    counter!("printery_events_lost_total", "worker" => worker, "cause" => cause).increment(entries);
 }
 
 /// Counts a failed Redis operation.
