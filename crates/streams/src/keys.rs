@@ -108,6 +108,11 @@ impl Keys {
         format!("{}:printery:operator-log", self.prefix)
     }
 
+    /// Stream of what happens in the fleet, capped; in the home partition only.
+    pub fn activity(&self) -> String {
+        format!("{}:printery:activity", self.prefix)
+    }
+
     /// Hash of instance records, consumer name → record. Written by beats, cleaned by the janitor.
     pub fn instances(&self) -> String {
         format!("{}:printery:instances", self.prefix)

@@ -5,6 +5,7 @@
     reason = "a set-up that fails is a failed test, and a panic is how a test fails"
 )]
 
+mod activity;
 mod controls;
 mod dead_letters;
 mod destinations;
