@@ -29,6 +29,7 @@ mod reply;
 mod script;
 pub mod server;
 pub mod settle;
+pub mod trigger;
 pub mod trim;
 
 pub use backoff::Backoff;

@@ -39,18 +39,29 @@ pub async fn publish(
     event_id: &str,
     fields: &Fields,
 ) -> Result<Published, Error> {
-    let stream = keys.events(event_type);
-    let mut call = ENQUEUE.call(&[&stream, &keys.published(event_type, event_id)]);
-    call.arg(REMEMBERED.as_millis().to_string());
+    let (stream, memory) = (keys.events(event_type), keys.published(event_type, event_id));
+    enqueue(session, (&stream, &memory), REMEMBERED, event_id, fields).await
+}
+
+/// Adds an entry to a stream unless the memory knows its event already.
+pub(crate) async fn enqueue(
+    session: &mut Session,
+    (stream, memory): (&str, &str),
+    remembered: Duration,
+    event_id: &str,
+    fields: &Fields,
+) -> Result<Published, Error> {
+    let mut call = ENQUEUE.call(&[stream, memory]);
+    call.arg(remembered.as_millis().to_string());
     call.arg(u8::from(session.redis().durability().is_some()));
     for (name, value) in fields {
         call.bytes(name).bytes(value);
     }
-    let origin = Origin { operation: "publish", key: &stream };
+    let origin = Origin { operation: "publish", key: stream };
     let [entry, before] = origin.exactly(session.run(&call).await?)?;
     let entry = origin.id(entry)?;
     session.confirm().await.map_err(|mut error| {
-        error.key.clone_from(&stream);
+        stream.clone_into(&mut error.key);
         error.code = format!(
             "{event_id} is {} as {entry}; publishing it again under the same id is safe",
             error.code

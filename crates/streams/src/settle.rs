@@ -14,7 +14,7 @@ use crate::reply::Origin;
 use crate::script::{Call, Script, script};
 
 /// Entries of the settlement log that are kept, roughly; older ones are cut off by the commits.
-const LOG_CAP: u64 = 100_000;
+pub(crate) const LOG_CAP: u64 = 100_000;
 
 /// Pairs of its own that a dead letter carries as they are; more than Lua could pass on with those
 /// that are added are packed into the one field `original_msgpack`.
