@@ -18,6 +18,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use crate::api::desk::Desk;
 use crate::api::guard::Guard;
 use crate::api::{self, Api};
 use crate::checker::Checker;
@@ -113,6 +114,7 @@ async fn manage(common: &CommonArgs, settings: &Settings) -> Result<Ending, Abor
             unwell: checker.watch(),
             collected: collected.clone(),
             recorder: recorder.clone(),
+            desk: Desk::new(shared.clone(), settings.fleet.clone(), partitions.clone()),
         };
         serve(&mut background, listener, api::routes(api, guard));
     }

@@ -5,11 +5,15 @@
 //!
 //! Source: contract §9.
 
+mod dead_letters;
+pub(crate) mod desk;
 pub(crate) mod error;
+mod events;
 pub(crate) mod guard;
 pub(crate) mod health;
 mod metrics;
 mod page;
+mod pipelines;
 pub(crate) mod server;
 mod status;
 
@@ -20,11 +24,12 @@ use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{HeaderName, HeaderValue, StatusCode, Uri};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
-use axum::routing::get;
+use axum::routing::{get, post};
 use jiff::Timestamp;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::watch;
 
+use crate::api::desk::Desk;
 use crate::api::error::ApiError;
 use crate::api::guard::Guard;
 use crate::checker::Unwell;
@@ -48,6 +53,8 @@ pub(crate) struct Api {
     pub(crate) recorder: PrometheusHandle,
     /// Children whose health checks fail.
     pub(crate) unwell: watch::Receiver<Unwell>,
+    /// What requests work with that look into Redis themselves.
+    pub(crate) desk: Desk,
 }
 
 impl Api {
@@ -84,6 +91,16 @@ pub(crate) fn routes(api: Api, guard: Guard) -> Router {
         .route("/api/workers", get(status::workers))
         .route("/api/workers/{worker}", get(status::worker))
         .route("/api/groups", get(status::groups))
+        .route("/api/dlq/{worker}", get(dead_letters::list))
+        .route("/api/dlq/{worker}/{id}/{verb}", post(dead_letters::change))
+        .route("/api/pipelines", get(pipelines::list))
+        .route("/api/pipelines/{worker}/trigger", post(pipelines::trigger))
+        .route("/api/pipelines/{worker}/jobs", get(pipelines::jobs))
+        .route("/api/jobs/{id}", get(pipelines::job))
+        .route("/api/jobs/{id}/{verb}", post(pipelines::change))
+        .route("/api/events", post(events::publish).options(events::handshake))
+        .route("/api/ingest/github", post(events::from_github))
+        .route("/api/ingest/alertmanager", post(events::from_alertmanager))
         .fallback(unknown_path)
         .method_not_allowed_fallback(unknown_method)
         .with_state(api)

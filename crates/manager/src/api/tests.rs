@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use printery_harness::args::CommonArgs;
+use printery_harness::settings::{Defaults, Settings};
 use printery_testkit::RedisServer;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -42,7 +44,12 @@ impl Served {
         });
         let unwell = watch::Sender::new(Unwell::new());
         let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+        let common = CommonArgs { redis_url: Some(redis.url()), ..CommonArgs::default() };
+        let fleet = printery_config::Fleet::load(None, &|_| None).unwrap();
+        let defaults = Defaults { worker: None, http_addr: crate::settings::HTTP_ADDR };
+        let settings = Settings::resolve(&common, defaults, &fleet.engine).unwrap();
         let api = Api {
+            desk: Desk::new(settings, fleet, partitions.clone()),
             facts: Arc::new(facts()),
             roll: roll.subscribe(),
             unwell: unwell.subscribe(),
@@ -189,3 +196,5 @@ async fn metrics_cover_the_children_that_answer() {
     let line = "printery_events_processed_total{outcome=\"done\",worker=\"validator\"} 3";
     assert!(body.lines().any(|found| found == line), "{body}");
 }
+
+mod changing;

@@ -6,7 +6,7 @@ mod change;
 mod choice;
 mod export;
 mod history;
-mod list;
+pub(crate) mod list;
 mod put_away;
 mod queue;
 mod redrive;

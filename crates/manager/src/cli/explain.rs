@@ -4,14 +4,14 @@
 //! within bounds that it tells, and changes nothing. What `--json` prints is described in `shape`.
 
 mod ended;
-mod facts;
-mod locate;
-mod place;
-mod reason;
-mod search;
+pub(crate) mod facts;
+pub(crate) mod locate;
+pub(crate) mod place;
+pub(crate) mod reason;
+pub(crate) mod search;
 mod shape;
 mod story;
-mod traces;
+pub(crate) mod traces;
 mod words;
 
 use std::process::ExitCode;

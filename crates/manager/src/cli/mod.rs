@@ -9,10 +9,10 @@ mod bench;
 mod completions;
 mod config;
 pub(crate) mod deploy;
-mod dlq;
+pub(crate) mod dlq;
 mod doctor;
 mod events;
-mod explain;
+pub(crate) mod explain;
 pub(crate) mod failure;
 mod follower;
 pub(crate) mod gist;
@@ -20,6 +20,7 @@ mod group;
 mod health;
 mod import;
 pub(crate) mod interrupt;
+mod job;
 mod notify;
 mod observed;
 pub(crate) mod operator;
@@ -33,6 +34,7 @@ mod status;
 pub(crate) mod table;
 pub(crate) mod target;
 pub(crate) mod times;
+mod trigger;
 
 use std::process::ExitCode;
 
@@ -71,6 +73,11 @@ enum Verb {
     Events(events::EventsVerb),
     /// Show who runs, what waits, what is worked on and what was given up
     Status(status::StatusArgs),
+    /// Ask one worker for one job by hand
+    Trigger(trigger::TriggerArgs),
+    /// List and show what workers were given to do, take it back, or try it again
+    #[command(subcommand)]
+    Job(job::JobVerb),
     /// Explain where an event is, why, and what happens to it next
     Explain(explain::ExplainArgs),
     /// List dead letters, sum them up, put them back or away
@@ -122,6 +129,8 @@ pub(crate) fn main() -> ExitCode {
         Some(Verb::Deploy(args)) => deploy::deploy(&common, &args),
         Some(Verb::Events(verb)) => events::events(&common, &verb),
         Some(Verb::Status(args)) => status::status(&common, &args),
+        Some(Verb::Trigger(args)) => trigger::trigger(&common, &args),
+        Some(Verb::Job(verb)) => job::job(&common, &verb),
         Some(Verb::Explain(args)) => explain::explain(&common, &args),
         Some(Verb::Dlq(verb)) => dlq::dlq(&common, &verb.of(typed_worker(&matches))),
         Some(Verb::Group(verb)) => group::group(&common, &verb),

@@ -64,7 +64,7 @@ impl Colour {
 
 /// Standard output, as commands see it.
 pub(crate) struct Output {
-    sink: Box<dyn Write + Send>,
+    sink: Box<dyn Write + Send + Sync>,
     /// Whether somebody watches, so that a line may be refreshed in place.
     terminal: bool,
     colour: Colour,
@@ -81,6 +81,11 @@ impl Output {
             None | Some(_) => Colour::Off,
         };
         Self { sink: Box::new(io::stdout()), terminal, colour, live: false }
+    }
+
+    /// Swallows what is written: for requests, whose answer is a value.
+    pub(crate) fn nowhere() -> Self {
+        Self { sink: Box::new(io::sink()), terminal: false, colour: Colour::Off, live: false }
     }
 
     /// How tones are shown here.

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use printery_config::Fleet;
@@ -34,7 +35,7 @@ pub(crate) struct Target {
     /// Flags, environment and fleet file, judged.
     pub(crate) settings: Settings,
     /// The fleet file, or the built-in profile.
-    pub(crate) fleet: Fleet,
+    pub(crate) fleet: Arc<Fleet>,
     /// Everything that exists once per partition, and where a deployment's events live.
     pub(crate) partitions: Partitions,
     /// The names of the home partition's keys.
@@ -60,16 +61,26 @@ impl Target {
         let Settings { bus, prefix, partitions, .. } = &settings;
         let partitions = Partitions::try_new(bus, prefix, *partitions, COMMAND_TIMEOUT)
             .map_err(|error| Failure::usage(format!("--redis-url (REDIS_URL): {}", error.code)))?;
+        Ok(Self::of(settings, Arc::new(fleet), partitions, Output::stdout()))
+    }
+
+    /// Puts together what has been judged already; connects to nothing yet.
+    pub(crate) fn of(
+        settings: Settings,
+        fleet: Arc<Fleet>,
+        partitions: Partitions,
+        out: Output,
+    ) -> Self {
         let home = partitions.home().clone();
-        Ok(Self {
+        Self {
             keys: home.keys,
             session: home.redis.session(),
             redis: home.redis,
-            out: Output::stdout(),
+            out,
             partitions,
             settings,
             fleet,
-        })
+        }
     }
 
     /// Every event type of this fleet, its stages included.

@@ -51,6 +51,10 @@ impl Finding {
     }
 
     pub(crate) fn done(&self, line: &Settlement) -> Explained {
+        if line.outcome == "cancelled" {
+            let why = format!("{} took it back at {}", line.instance, moment(line.finished_ms));
+            return over("cancelled", Tone::Dim, why, self.log_line(line));
+        }
         let took = span(line.finished_ms.saturating_sub(line.started_ms));
         let at = moment(line.finished_ms);
         let results = match line.results {

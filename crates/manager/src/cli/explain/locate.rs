@@ -49,6 +49,12 @@ pub(crate) async fn locate(
     let empty = Finding::new(worker, item, Circumstances::of(look, worker));
     let Some(of_worker) = look.of(worker) else { return Ok(empty) };
     if let Some(place) = held(look, worker, (&item.stream, item.entry)).await? {
+        // What was taken back before anybody had it is gone as well, but the log says so.
+        let logged = of_worker.log.iter().find(|line| line.settles(&item.stream, item.entry));
+        let place = match (place, logged) {
+            (Place::Trimmed { .. }, Some(line)) => Place::Done(line.clone()),
+            (place, _) => place,
+        };
         return Ok(Finding { place, ..empty });
     }
     // It has left its stream: its latest way through the inbox comes first.
