@@ -34,6 +34,7 @@ mod happy_path;
 mod network;
 mod observability;
 mod order;
+mod ordering;
 mod outage;
 mod partitions;
 mod poison;

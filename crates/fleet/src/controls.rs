@@ -11,6 +11,7 @@ use redis::{Cmd, Value, cmd};
 use serde::{Deserialize, Serialize};
 
 use crate::operator_log;
+use crate::orders::{self, Order, order_field};
 
 /// The owner of every worker kind that nobody else was named for: this fleet.
 pub const OURSELVES: &str = "printery";
@@ -78,6 +79,8 @@ pub struct Control {
     pub pause: Option<Pause>,
     /// Who runs it, where that is not [`OURSELVES`].
     pub owner: Option<String>,
+    /// The youngest order to this process or its kind; whether it is meant, its age tells.
+    pub order: Option<Order>,
 }
 
 impl Control {
@@ -139,22 +142,31 @@ pub async fn read(session: &mut Session, keys: &Keys) -> Result<Controls, Error>
     Ok(controls)
 }
 
-/// The command with which a process asks for its own worker's part.
-pub(crate) fn ask(keys: &Keys, worker: &str) -> Cmd {
+/// The command with which a process asks for its own worker's part, and for orders to itself.
+pub(crate) fn ask(keys: &Keys, worker: &str, instance: &str) -> Cmd {
     let mut command = cmd("HMGET");
     command.arg(keys.controls()).arg(pause_field(worker)).arg(owner_field(worker));
+    command.arg(order_field(worker)).arg(order_field(instance));
     command
 }
 
+/// What [`ask`] is answered.
+type Answer = (Option<Vec<u8>>, Option<Vec<u8>>, Option<Vec<u8>>, Option<Vec<u8>>);
+
 /// Reads the answer to [`ask`].
 pub(crate) fn answer(keys: &Keys, reply: Value) -> Result<Control, Error> {
-    let (pause, owner): (Option<Vec<u8>>, Option<Vec<u8>>) = redis::from_redis_value(reply)
-        .map_err(|_shape| {
-            Error::new(ErrorKind::Malformed, "read the controls", keys.controls(), "not two fields")
+    let (pause, owner, to_kind, to_instance): Answer =
+        redis::from_redis_value(reply).map_err(|_shape| {
+            let key = keys.controls();
+            Error::new(ErrorKind::Malformed, "read the controls", key, "not four fields")
         })?;
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-    let mut control =
-        Control { pause: pause.map(|it| Pause::read(&text(it))), ..Control::default() };
+    let given = [to_kind, to_instance].into_iter().flatten();
+    let mut control = Control {
+        pause: pause.map(|it| Pause::read(&text(it))),
+        order: given.filter_map(|it| orders::parse(&it)).max_by_key(|order| order.since_ms),
+        ..Control::default()
+    };
     control.set_owner(owner.map(text).unwrap_or_default());
     Ok(control)
 }
@@ -280,7 +292,7 @@ mod tests {
 
     #[test]
     fn a_foreign_owner_holds_before_a_pause_does() {
-        let mut control = Control { pause: Some(Pause::default()), owner: None };
+        let mut control = Control { pause: Some(Pause::default()), ..Control::default() };
         assert_eq!(control.hold(), Some(Hold::Paused(Pause::default())));
         control.set_owner("legacy".to_owned());
         let hold = control.hold();

@@ -10,6 +10,7 @@ use redis::{cmd, pipe};
 use serde::{Deserialize, Serialize};
 
 use crate::controls::{self, Control, Hold};
+use crate::orders::Spawn;
 
 /// How often a process beats.
 pub const BEAT_EVERY: Duration = Duration::from_secs(5);
@@ -53,6 +54,13 @@ pub struct Instance {
     /// How many partitions it was told of; none is a fleet under the plain prefix.
     #[serde(default)]
     pub partitions: Option<u16>,
+    /// When its host started the process, in ticks of that host since it booted: with host and pid
+    /// it names one process, because pids come round again.
+    #[serde(default)]
+    pub ticks: Option<u64>,
+    /// Who asked for it, where it is one more than a manager starts by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spawn: Option<Spawn>,
 }
 
 impl Instance {
@@ -78,7 +86,7 @@ pub async fn beat(
         .map_err(|error| Error::new(ErrorKind::Malformed, "beat", &key, error.to_string()))?;
     let mut both = pipe();
     both.cmd("HSET").arg(&key).arg(&instance.instance).arg(record);
-    both.add_command(controls::ask(keys, &instance.worker));
+    both.add_command(controls::ask(keys, &instance.worker, &instance.instance));
     let reply = session.pipeline("beat", &key, &both).await?;
     controls::answer(keys, reply.into_iter().next_back().unwrap_or(redis::Value::Nil))
 }

@@ -9,6 +9,7 @@ pub mod destinations;
 pub mod instances;
 pub mod notices;
 pub mod operator_log;
+pub mod orders;
 pub mod past;
 pub mod progress;
 mod records;

@@ -106,7 +106,7 @@ mod tests {
 
     fn paused(reason: &str) -> Control {
         let pause = Pause { reason: reason.to_owned(), ..Pause::default() };
-        Control { pause: Some(pause), owner: None }
+        Control { pause: Some(pause), ..Control::default() }
     }
 
     #[tokio::test]

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use printery_fleet::instances::{BEAT_EVERY, Instance, beat};
+use printery_fleet::orders::Order;
 use printery_streams::{Clock, Keys, Session};
 use sd_notify::NotifyState;
 use tokio::time::MissedTickBehavior;
@@ -87,12 +88,30 @@ impl Heartbeat {
             ..self.instance.clone()
         };
         match beat(&mut self.session, &self.keys, &record).await {
-            Ok(control) => self.teller.tell(&control),
+            Ok(control) => {
+                self.obey(control.order.as_ref());
+                self.teller.tell(&control)
+            }
             Err(error) => {
                 telemetry::redis_error(self.worker, error.kind);
                 self.teller.untold();
                 false
             }
+        }
+    }
+}
+
+impl Heartbeat {
+    /// Leaves when that was ordered while this process lived; who starts it again, if anybody, is
+    /// its manager's business.
+    fn obey(&self, order: Option<&Order>) {
+        let Some(order) = order.filter(|order| order.since_ms > self.instance.started_ms) else {
+            return;
+        };
+        if self.shutdown.phase() == Phase::Running {
+            let Order { verb, actor, .. } = order;
+            tracing::info!(%verb, actor, "ordered to leave: no new work is taken");
+            self.shutdown.advance(Phase::Draining);
         }
     }
 }

@@ -16,6 +16,7 @@ mod lane;
 mod lease_keeper;
 pub mod logging;
 mod outage;
+pub mod own_process;
 mod process;
 mod promoter;
 mod pulse;

@@ -20,6 +20,7 @@ use crate::engine::Tally;
 use crate::handler::Handler;
 use crate::heartbeat::{Heartbeat, notify};
 use crate::lane::{Lane, Shared};
+use crate::own_process::{self, consumer_name, host_name};
 use crate::pulse::Pulse;
 use crate::registry::Registry;
 use crate::run::Problems;
@@ -221,6 +222,8 @@ impl Process {
                 http,
                 hold: None,
                 partitions: self.settings.partitions,
+                ticks: own_process::ticks_of(std::process::id()),
+                spawn: own_process::spawn(),
             },
             worker: self.worker.name,
             keys: self.partitions.home().keys.clone(),
@@ -242,20 +245,4 @@ fn broken(what: &str, ended: Option<Result<(), tokio::task::JoinError>>) -> Stop
     };
     tracing::error!(why, "{what} ended unexpectedly");
     Stopped::Broken
-}
-
-/// One name per process start, never used again: `<worker>-<host>-<pid>-<random>`.
-fn consumer_name(worker: &str) -> String {
-    let host: String = host_name()
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() || c == '.' || c == '-' { c } else { '-' })
-        .take(64)
-        .collect();
-    let random = uuid::Uuid::new_v4().simple().to_string();
-    let random = random.get(..8).unwrap_or(&random);
-    format!("{worker}-{host}-{}-{random}", std::process::id())
-}
-
-fn host_name() -> String {
-    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }

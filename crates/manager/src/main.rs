@@ -26,6 +26,8 @@ mod run;
 mod settings;
 mod snapshot;
 mod socket_directory;
+mod steering;
+mod steward;
 mod supervisor;
 mod telemetry;
 mod totals;

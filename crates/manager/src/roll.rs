@@ -60,6 +60,11 @@ pub(crate) struct ChildView {
     pub(crate) late: bool,
     /// It has been silent for longer than the watchdog.
     pub(crate) silent: bool,
+    /// Somebody wants it to run: it was not told to stay away.
+    pub(crate) wanted: bool,
+    /// How whoever asked for it calls it, where it is one more than the fleet starts by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) spawn: Option<String>,
 }
 
 /// All children at one instant; what the supervisor publishes.
@@ -74,7 +79,8 @@ pub(crate) struct Roll {
 impl Roll {
     /// Whether every child is ready now.
     pub(crate) fn ready(&self) -> bool {
-        !self.draining && self.children.iter().all(|child| child.state == State::Running)
+        let is_well = |child: &ChildView| child.state == State::Running || !child.wanted;
+        !self.draining && self.children.iter().all(is_well)
     }
 
     /// Whether nobody is waited for any more: each child is ready, late, or down for good.

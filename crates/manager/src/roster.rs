@@ -6,6 +6,7 @@
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use printery_fleet::orders::Verb;
 use printery_harness::exit;
 
 use crate::notify::Notice;
@@ -59,6 +60,17 @@ struct Slot {
     history: History,
     since: Option<Instant>,
     restart_at: Option<Instant>,
+    /// What is to follow its exit, where somebody ordered it to leave.
+    after: Option<After>,
+}
+
+/// What follows an exit that was ordered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum After {
+    /// It stays away.
+    Stay,
+    /// It is started again at once.
+    Again,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,8 +104,11 @@ impl Slot {
             problem: None,
             late: false,
             silent: false,
+            wanted: true,
+            spawn: None,
         };
-        Self { view, stage, history: History::default(), since: None, restart_at: None }
+        let history = History::default();
+        Self { view, stage, history, since: None, restart_at: None, after: None }
     }
 
     fn is_gone(&self) -> bool {
@@ -109,6 +124,14 @@ impl Slot {
         self.view.status = None;
         self.view.silent = false;
         self.view.last_exit = Some(exit.to_string());
+    }
+
+    /// Starts it with the next tick and a clean slate: a person wants it.
+    fn start_anew(&mut self, now: Instant) {
+        self.history = History::default();
+        self.restart_at = Some(now);
+        self.view.state = State::Restarting;
+        self.view.problem = None;
     }
 
     fn follow(&mut self, decision: Decision, now: Instant) {
@@ -215,10 +238,64 @@ impl Roster {
             self.deadline_passed |= exit == Exit::Code(exit::DEADLINE);
             return None;
         }
+        match slot.after.take() {
+            Some(After::Stay) => {
+                slot.view.state = State::Stopped;
+                return None;
+            }
+            Some(After::Again) => {
+                slot.start_anew(now);
+                return None;
+            }
+            None => {}
+        }
         let (decision, history) = policy.decide(exit, slot.history, uptime, chance);
         slot.history = history;
         slot.follow(decision, now);
         Some(decision)
+    }
+
+    /// Enrols one more process of a worker; it is started with the next tick.
+    pub(crate) fn enrol(&mut self, worker: &str, spawn: String, now: Instant) -> usize {
+        let mut slot = Slot::waiting(worker, self.stage);
+        slot.view.spawn = Some(spawn);
+        slot.view.state = State::Restarting;
+        slot.restart_at = Some(now);
+        // It is no restart, although it is begun like one.
+        slot.view.restarts = 0;
+        self.slots.push(slot);
+        self.slots.len() - 1
+    }
+
+    /// Does what somebody ordered of a child; nothing while all of them are being stopped.
+    pub(crate) fn obey(&mut self, place: usize, verb: Verb, now: Instant) -> Vec<Action> {
+        let running = self.phase == Phase::Running;
+        let Some(slot) = self.slots.get_mut(place).filter(|_| running) else { return Vec::new() };
+        let runs = slot.view.state.has_process();
+        slot.view.wanted = verb == Verb::Restart;
+        match verb {
+            Verb::Kill if runs => {
+                slot.after = Some(After::Stay);
+                vec![Action::Kill(place)]
+            }
+            Verb::Stop | Verb::Drain | Verb::Restart if runs => {
+                let after = if verb == Verb::Restart { After::Again } else { After::Stay };
+                slot.after = Some(after);
+                // A second SIGTERM would make it drop its work.
+                let told = std::mem::replace(&mut slot.view.state, State::Stopping);
+                let again = told == State::Stopping;
+                if again { Vec::new() } else { vec![Action::Terminate(place)] }
+            }
+            Verb::Restart => {
+                slot.start_anew(now);
+                Vec::new()
+            }
+            Verb::Stop | Verb::Drain | Verb::Kill => {
+                slot.restart_at = None;
+                slot.view.state = State::Stopped;
+                Vec::new()
+            }
+        }
     }
 
     /// Begins to stop all children, the last started first.

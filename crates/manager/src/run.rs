@@ -30,6 +30,7 @@ use crate::leftovers;
 use crate::roster::Ending;
 use crate::settings::{ManagerArgs, Settings};
 use crate::snapshot::Facts;
+use crate::steward::Steward;
 use crate::supervisor::Supervisor;
 use crate::telemetry;
 
@@ -126,6 +127,8 @@ async fn manage(common: &CommonArgs, settings: &Settings) -> Result<Ending, Abor
     background.spawn(collector.run());
     background.spawn(checker.run());
     background.spawn(janitor(&partitions, settings).run());
+    let kinds = settings.mode.workers().iter().map(|worker| worker.name).collect();
+    background.spawn(Steward::new(partitions.home(), supervisor.commands(), kinds).run());
     background.spawn(upkeep(recorder));
     Ok(supervise(supervisor, shutdown, &collected).await)
 }

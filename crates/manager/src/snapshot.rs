@@ -292,7 +292,9 @@ pub(crate) fn assemble(sources: Sources<'_>, now: Timestamp) -> Snapshot {
 
 fn manager_view(facts: &Facts, roll: &Roll, redis: &RedisView, now: Timestamp) -> ManagerView {
     let ready = roll.ready() && redis.up && redis.groups_exist;
-    let troubled = |child: &ChildView| child.late || child.silent || child.state != State::Running;
+    let troubled = |child: &ChildView| {
+        child.wanted && (child.late || child.silent || child.state != State::Running)
+    };
     let state = if roll.draining {
         ManagerState::Draining
     } else if roll.start_is_over() && (redis.up || redis.groups_exist) {

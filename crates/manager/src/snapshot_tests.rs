@@ -31,6 +31,8 @@ pub(crate) fn child(worker: &str, state: State) -> ChildView {
         problem: None,
         late: false,
         silent: false,
+        wanted: true,
+        spawn: None,
     }
 }
 

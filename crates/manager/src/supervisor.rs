@@ -6,6 +6,8 @@
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use printery_fleet::orders::{Spawn, Verb};
+use printery_harness::own_process::{SPAWN_VARIABLE, name_of};
 use printery_harness::shutdown::{Phase, Shutdown};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -32,6 +34,15 @@ pub(crate) struct Enrolled {
     pub(crate) launch: Launch,
 }
 
+/// What somebody wants of the children.
+#[derive(Debug, Clone)]
+pub(crate) enum Command {
+    /// An order to a worker kind or to one process, by its instance's name.
+    Obey(String, Verb),
+    /// One more process.
+    Spawn(Spawn),
+}
+
 /// The task that owns the children.
 #[derive(Debug)]
 pub(crate) struct Supervisor {
@@ -46,6 +57,8 @@ pub(crate) struct Supervisor {
     spawned: u64,
     parent: Parent,
     roll: watch::Sender<Roll>,
+    commanding: mpsc::UnboundedSender<Command>,
+    commands: mpsc::UnboundedReceiver<Command>,
 }
 
 impl Supervisor {
@@ -59,7 +72,10 @@ impl Supervisor {
         let roster = Roster::new(plan, &names);
         let enrolled: Vec<_> = stages.into_iter().flatten().collect();
         let (reporting, inbox) = mpsc::channel(INBOX);
+        let (commanding, commands) = mpsc::unbounded_channel();
         Ok(Self {
+            commanding,
+            commands,
             roll: watch::Sender::new(roster.roll()),
             roster,
             hands: vec![None; enrolled.len()],
@@ -71,6 +87,11 @@ impl Supervisor {
             spawned: 0,
             parent: Parent::from_environment(Instant::now()),
         })
+    }
+
+    /// Where to say what somebody wants of the children.
+    pub(crate) fn commands(&self) -> mpsc::UnboundedSender<Command> {
+        self.commanding.clone()
     }
 
     /// The children as they are, now and after every change.
@@ -106,6 +127,7 @@ impl Supervisor {
         let wake = tokio::time::sleep_until(self.wake().into());
         tokio::select! {
             Some((place, report)) = self.inbox.recv() => self.hear(place, report),
+            Some(command) = self.commands.recv() => self.obey(command),
             Some(joined) = self.tending.join_next() => log_panic(joined),
             () = shutdown.reached(Phase::Draining), if !draining => {
                 self.roster.drain(Instant::now());
@@ -177,6 +199,39 @@ impl Supervisor {
                 self.roster.not_spawned(place, problem);
             }
         }
+    }
+
+    fn obey(&mut self, command: Command) {
+        match command {
+            Command::Spawn(spawn) => self.enrol(&spawn),
+            Command::Obey(whom, verb) => {
+                for (place, child) in self.roster.roll().children.iter().enumerate() {
+                    let is_it =
+                        child.pid.is_some_and(|pid| whom.starts_with(&name_of(&child.worker, pid)));
+                    if child.worker == whom || is_it {
+                        tracing::info!(worker = child.worker, %verb, "ordered");
+                        let actions = self.roster.obey(place, verb, Instant::now());
+                        self.act(actions);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Makes room for one more process of a worker kind; the next turn starts it.
+    fn enrol(&mut self, spawn: &Spawn) {
+        let Some(like) = self.enrolled.iter().find(|one| one.worker == spawn.worker).cloned()
+        else {
+            tracing::warn!(worker = spawn.worker, "asked for a worker that this manager has not");
+            return;
+        };
+        let mut launch = like.launch;
+        let told = serde_json::to_string(spawn).unwrap_or_default();
+        launch.environment.push((SPAWN_VARIABLE.to_owned(), Some(told.into())));
+        self.roster.enrol(like.worker, spawn.id.clone(), Instant::now());
+        self.enrolled.push(Enrolled { worker: like.worker, launch });
+        self.hands.push(None);
+        tracing::info!(worker = like.worker, id = spawn.id, "one more was asked for");
     }
 
     fn order(&self, place: usize, order: Order) {

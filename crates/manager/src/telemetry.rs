@@ -57,7 +57,7 @@ fn describe() {
 
 /// Shows which children are ready.
 pub(crate) fn children(children: &[ChildView]) {
-    for child in children {
+    for child in children.iter().filter(|child| child.spawn.is_none()) {
         let up = if child.state == State::Running { 1.0 } else { 0.0 };
         gauge!(WORKER_UP, "worker" => child.worker.clone()).set(up);
     }

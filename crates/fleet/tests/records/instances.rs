@@ -23,6 +23,8 @@ fn instance(name: &str, worker: &str, started_ms: u64) -> Instance {
         http: Some("127.0.0.1:9".into()),
         hold: None,
         partitions: Some(3),
+        ticks: Some(9),
+        spawn: None,
     }
 }
 

@@ -12,6 +12,7 @@ mod events;
 pub(crate) mod guard;
 pub(crate) mod health;
 mod metrics;
+mod orders;
 mod page;
 mod pipelines;
 pub(crate) mod server;
@@ -90,6 +91,7 @@ pub(crate) fn routes(api: Api, guard: Guard) -> Router {
         .route("/api/status", get(status::status))
         .route("/api/workers", get(status::workers))
         .route("/api/workers/{worker}", get(status::worker))
+        .route("/api/workers/{id}/{verb}", post(orders::order))
         .route("/api/groups", get(status::groups))
         .route("/api/dlq/{worker}", get(dead_letters::list))
         .route("/api/dlq/{worker}/{id}/{verb}", post(dead_letters::change))

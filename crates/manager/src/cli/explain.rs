@@ -102,6 +102,27 @@ async fn find(target: &mut Target, id: &str) -> Result<Found, Failure> {
     Ok(found)
 }
 
+/// Where everything that an id means stands, for whoever waits for it.
+#[derive(Debug, Default)]
+pub(crate) struct Standing {
+    /// How many events it has.
+    pub(crate) events: usize,
+    /// What is not settled, a line each.
+    pub(crate) open: Vec<String>,
+    /// What failed or was given up, a line each.
+    pub(crate) failed: Vec<String>,
+}
+
+/// Looks where everything that an id means stands.
+pub(crate) async fn standing(target: &mut Target, id: &str) -> Result<Standing, Failure> {
+    let found = find(target, id).await?;
+    let mut standing = Standing { events: found.events, ..Standing::default() };
+    for story in &found.stories {
+        story.stand(&mut standing);
+    }
+    Ok(standing)
+}
+
 fn show(target: &mut Target, id: &str, found: &Found) -> Result<(), Failure> {
     let (colour, cli) = (target.out.colour(), target.redis_cli());
     let stories = &found.stories;

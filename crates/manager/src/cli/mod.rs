@@ -21,6 +21,7 @@ mod health;
 mod import;
 pub(crate) mod interrupt;
 mod job;
+mod kill_all;
 mod notify;
 mod observed;
 pub(crate) mod operator;
@@ -35,6 +36,8 @@ pub(crate) mod table;
 pub(crate) mod target;
 pub(crate) mod times;
 mod trigger;
+mod wait;
+mod worker;
 
 use std::process::ExitCode;
 
@@ -73,6 +76,13 @@ enum Verb {
     Events(events::EventsVerb),
     /// Show who runs, what waits, what is worked on and what was given up
     Status(status::StatusArgs),
+    /// Wait until the fleet is ready, or a deployment is settled
+    Wait(wait::WaitArgs),
+    /// List, show, spawn, stop, restart and drain processes, on any host
+    #[command(subcommand)]
+    Worker(worker::WorkerVerb),
+    /// Kill every recorded worker process at once
+    KillAll(kill_all::KillAllArgs),
     /// Ask one worker for one job by hand
     Trigger(trigger::TriggerArgs),
     /// List and show what workers were given to do, take it back, or try it again
@@ -129,6 +139,11 @@ pub(crate) fn main() -> ExitCode {
         Some(Verb::Deploy(args)) => deploy::deploy(&common, &args),
         Some(Verb::Events(verb)) => events::events(&common, &verb),
         Some(Verb::Status(args)) => status::status(&common, &args),
+        Some(Verb::Wait(args)) => wait::wait(&common, &args),
+        Some(Verb::Worker(verb)) => {
+            worker::worker(&common, &verb, typed_worker(&matches).as_deref())
+        }
+        Some(Verb::KillAll(args)) => kill_all::kill_all(&common, &args),
         Some(Verb::Trigger(args)) => trigger::trigger(&common, &args),
         Some(Verb::Job(verb)) => job::job(&common, &verb),
         Some(Verb::Explain(args)) => explain::explain(&common, &args),

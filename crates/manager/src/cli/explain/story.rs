@@ -6,9 +6,11 @@ use jiff::Timestamp;
 use printery_streams::Error;
 use serde_json::{Value, json};
 
+use crate::cli::explain::Standing;
 use crate::cli::explain::facts::Look;
 use crate::cli::explain::locate::locate;
 use crate::cli::explain::place::Finding;
+use crate::cli::explain::reason::Reason;
 use crate::cli::explain::search::Item;
 use crate::cli::explain::words::Explained;
 use crate::cli::gist::{Gist, findings};
@@ -42,6 +44,23 @@ impl Story {
     /// How many readers have something to do with it still.
     pub(crate) fn open(&self) -> usize {
         self.findings.iter().filter(|finding| finding.is_open()).count()
+    }
+
+    /// Adds what is open and what failed of it.
+    pub(crate) fn stand(&self, standing: &mut Standing) {
+        let name = self.item.name();
+        for finding in &self.findings {
+            let line = format!("{name} at {}: {}", finding.worker.name, finding.reason().as_str());
+            if finding.reason() == Reason::Dead {
+                standing.failed.push(line);
+            } else if finding.is_open() {
+                standing.open.push(line);
+            }
+        }
+        let event = self.item.sighting.as_ref().and_then(Sighting::event);
+        if let Some(gist) = event.map(Gist::of).filter(|gist| gist.tone == Tone::Bad) {
+            standing.failed.push(format!("{name}: {} {}", gist.word, gist.detail));
+        }
     }
 
     /// What it is, then a line or a block for each reader.

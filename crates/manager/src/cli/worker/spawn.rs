@@ -1,0 +1,102 @@
+//! `worker spawn`: one more process of a worker, started and supervised by a manager.
+//!
+//! The wish goes to Redis; the first manager that starts such workers takes it. Where none does,
+//! the wish is taken back.
+
+use std::time::Duration;
+
+use clap::Args;
+use jiff::Timestamp;
+use printery_events::ids;
+use printery_fleet::instances;
+use printery_fleet::orders::{self, Spawn};
+use printery_streams::Clock;
+use serde_json::json;
+use tokio::time::Instant;
+
+use crate::cli::failure::Failure;
+use crate::cli::operator::Actor;
+use crate::cli::target::{Target, worker_named};
+
+/// How often it is looked whether the process has begun to beat.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// What to start.
+#[derive(Debug, Args)]
+pub(crate) struct SpawnArgs {
+    /// The worker
+    #[arg(value_name = "WORKER", required_unless_present = "kind")]
+    who: Option<String>,
+    /// The worker, said in another way
+    #[arg(id = "kind", long = "type", value_name = "WORKER")]
+    kind: Option<String>,
+    /// What it is for
+    #[arg(long, value_name = "TASK", default_value = "")]
+    task_id: String,
+    /// Who looks after it
+    #[arg(long, value_name = "NAME", default_value = "")]
+    master: String,
+    /// How much it matters
+    #[arg(long, value_name = "PRIORITY", default_value = "normal",
+        value_parser = ["low", "normal", "high", "critical"])]
+    priority: String,
+    /// Where its work comes from
+    #[arg(long, value_name = "OWNER/REPO", default_value = "")]
+    repo: String,
+    /// How long to wait until it beats
+    #[arg(long, value_name = "DURATION", default_value = "15s", value_parser = humantime::parse_duration)]
+    timeout: Duration,
+    #[command(flatten)]
+    actor: Actor,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Asks for it and waits until it beats.
+pub(crate) async fn spawn(target: &mut Target, args: &SpawnArgs) -> Result<(), Failure> {
+    let said = args.who.as_deref().or(args.kind.as_deref()).unwrap_or_default();
+    let worker = worker_named(said)?;
+    let clock = Clock::default();
+    clock.read(&mut target.session).await?;
+    let id = format!("worker-{}-{}", worker.name, ids::new_id(Timestamp::now()));
+    let spawn = Spawn {
+        id: id.clone(),
+        worker: worker.name.to_owned(),
+        task: args.task_id.clone(),
+        master: args.master.clone(),
+        priority: args.priority.clone(),
+        repo: args.repo.clone(),
+        since_ms: clock.now_ms(),
+        actor: args.actor.name(),
+    };
+    orders::ask_for(&mut target.session, &target.keys, &spawn).await?;
+    let until = Instant::now() + args.timeout;
+    loop {
+        let all = instances::list(&mut target.session, &target.keys).await?;
+        let mine = |one: &&instances::Instance| one.spawn.as_ref().is_some_and(|it| it.id == id);
+        if let Some(one) = all.iter().find(mine) {
+            let shown =
+                json!({ "id": id, "instance": one.instance, "host": one.host, "pid": one.pid });
+            if args.json {
+                return Ok(target.out.json(&shown)?);
+            }
+            let line = format!("{id} runs as {} (pid {} on {})", one.instance, one.pid, one.host);
+            return Ok(target.out.line(line)?);
+        }
+        if Instant::now() >= until {
+            break;
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    let taken_back = orders::claim(&mut target.session, &target.keys, &id).await?;
+    Err(Failure::failed(if taken_back {
+        format!(
+            "no manager that starts {} took it within {:?}; `printery-workers` is one, or run \
+             `printery-workers --worker={}` yourself",
+            worker.name, args.timeout, worker.name
+        )
+    } else {
+        format!("{id} was taken by a manager and has not begun to beat within {:?}", args.timeout)
+    }))
+}

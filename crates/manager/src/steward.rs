@@ -1,0 +1,103 @@
+//! Carries what is ordered in Redis to the supervisor of this manager's children.
+//!
+//! One task per manager. It looks once a second, so that an order from any host is followed sooner
+//! than the process itself hears of it with its beat. What was ordered before this manager lived is
+//! not for its children; each order is carried once.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use printery_fleet::orders::{self, Orders};
+use printery_streams::{Clock, Error, Keys, Partition, Session};
+use tokio::sync::mpsc;
+
+use crate::supervisor::Command;
+
+/// How often it looks. 1 s: nothing may ask more often while the fleet is idle.
+const EVERY: Duration = Duration::from_secs(1);
+/// After which time an order is taken away: nobody is meant by it any more. 10 min.
+const OLD_MS: u64 = 600_000;
+
+/// The task that carries orders.
+#[derive(Debug)]
+pub(crate) struct Steward {
+    keys: Keys,
+    session: Session,
+    commands: mpsc::UnboundedSender<Command>,
+    /// The worker kinds that this manager starts.
+    kinds: Vec<&'static str>,
+    /// What was carried, by target: when it was given.
+    carried: BTreeMap<String, u64>,
+    /// When this manager first looked, the server's milliseconds.
+    since_ms: Option<u64>,
+}
+
+impl Steward {
+    /// Prepares to carry; asks nothing yet.
+    pub(crate) fn new(
+        home: &Partition,
+        commands: mpsc::UnboundedSender<Command>,
+        kinds: Vec<&'static str>,
+    ) -> Self {
+        Self {
+            keys: home.keys.clone(),
+            session: home.redis.session(),
+            commands,
+            kinds,
+            carried: BTreeMap::new(),
+            since_ms: None,
+        }
+    }
+
+    /// Carries until it is dropped at the end of the process.
+    pub(crate) async fn run(mut self) {
+        loop {
+            if let Err(error) = self.look_once().await {
+                tracing::debug!(%error, "orders cannot be read, next time again");
+            }
+            tokio::time::sleep(EVERY).await;
+        }
+    }
+
+    /// Looks once and carries what is new.
+    ///
+    /// # Redis
+    /// `HGETALL` of a small hash; the first time `TIME`.
+    async fn look_once(&mut self) -> Result<(), Error> {
+        let since_ms = if let Some(since_ms) = self.since_ms {
+            since_ms
+        } else {
+            let clock = Clock::default();
+            clock.read(&mut self.session).await?;
+            *self.since_ms.insert(clock.now_ms())
+        };
+        let Orders { orders, spawns } = orders::read(&mut self.session, &self.keys).await?;
+        let youngest = orders.values().map(|order| order.since_ms).max().unwrap_or(0);
+        let mut old = Vec::new();
+        for (target, order) in orders {
+            if order.since_ms.saturating_add(OLD_MS) < youngest.max(since_ms) {
+                old.push(target);
+                continue;
+            }
+            let known = self.carried.get(&target).copied().unwrap_or(since_ms);
+            if order.since_ms > known {
+                self.carried.insert(target.clone(), order.since_ms);
+                self.carry(Command::Obey(target, order.verb));
+            }
+        }
+        orders::withdraw(&mut self.session, &self.keys, &old).await?;
+        for spawn in spawns {
+            let is_ours = self.kinds.contains(&spawn.worker.as_str());
+            if is_ours && orders::claim(&mut self.session, &self.keys, &spawn.id).await? {
+                self.carry(Command::Spawn(spawn));
+            }
+        }
+        Ok(())
+    }
+
+    fn carry(&self, command: Command) {
+        if self.commands.send(command).is_err() {
+            tracing::debug!("the supervisor has ended");
+        }
+    }
+}
