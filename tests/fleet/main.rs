@@ -30,6 +30,7 @@ mod durability;
 mod explain;
 mod garbage;
 mod gate;
+mod guards;
 mod happy_path;
 mod network;
 mod observability;

@@ -52,6 +52,11 @@ pub enum Hold {
         /// Who.
         owner: String,
     },
+    /// A switch of its environment keeps it from taking anything.
+    Guarded {
+        /// Which, as `feature:<worker>` or `fleet-mode:recovery`.
+        guard: String,
+    },
 }
 
 impl fmt::Display for Hold {
@@ -68,6 +73,7 @@ impl fmt::Display for Hold {
                 Ok(())
             }
             Self::OwnedElsewhere { owner } => write!(f, "owned by {owner}"),
+            Self::Guarded { guard } => write!(f, "guarded: {guard}"),
         }
     }
 }

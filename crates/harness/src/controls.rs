@@ -17,24 +17,28 @@ enum Told {
 
 /// Where the heartbeat puts down what it was told.
 #[derive(Debug)]
-pub(crate) struct Teller(watch::Sender<Told>);
+pub(crate) struct Teller {
+    told: watch::Sender<Told>,
+    /// What holds whatever people say.
+    guard: Option<Hold>,
+}
 
 /// What this worker was told last. Cheap to clone; all clones agree.
 #[derive(Debug, Clone)]
 pub(crate) struct Controls(watch::Receiver<Told>);
 
-/// Makes both ends; nothing is known yet.
-pub(crate) fn controls() -> (Teller, Controls) {
-    let (sender, receiver) = watch::channel(Told::Nothing);
-    (Teller(sender), Controls(receiver))
+/// Makes both ends; nothing is known yet but what holds whatever people say.
+pub(crate) fn controls(guard: Option<Hold>) -> (Teller, Controls) {
+    let (told, receiver) = watch::channel(Told::Nothing);
+    (Teller { told, guard }, Controls(receiver))
 }
 
 impl Teller {
     /// Puts down what Redis said; true when that changes whether something new may be taken.
     pub(crate) fn tell(&self, control: &Control) -> bool {
-        let hold = control.hold();
+        let hold = self.guard.clone().or_else(|| control.hold());
         let mut changed = false;
-        self.0.send_if_modified(|told| {
+        self.told.send_if_modified(|told| {
             let before = std::mem::replace(told, Told::Known(hold.clone()));
             changed = before.hold() != hold.as_ref();
             before != *told
@@ -44,10 +48,10 @@ impl Teller {
 
     /// Puts down that Redis did not tell: what was known stays.
     pub(crate) fn untold(&self) {
-        self.0.send_if_modified(|told| {
+        self.told.send_if_modified(|told| {
             let first = *told == Told::Nothing;
             if first {
-                *told = Told::Known(None);
+                *told = Told::Known(self.guard.clone());
             }
             first
         });
@@ -55,7 +59,7 @@ impl Teller {
 
     /// Why nothing new is taken, as it was last put down.
     pub(crate) fn hold(&self) -> Option<Hold> {
-        self.0.borrow().hold().cloned()
+        self.told.borrow().hold().cloned()
     }
 }
 
@@ -111,7 +115,7 @@ mod tests {
 
     #[tokio::test]
     async fn nothing_is_known_before_it_was_asked_for() {
-        let (teller, mut controls) = controls();
+        let (teller, mut controls) = controls(None);
         assert!(controls.known().now_or_never().is_none());
         assert_eq!(controls.hold(), None);
         assert!(teller.tell(&paused("x")));
@@ -121,7 +125,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_cannot_be_read_changes_nothing() {
-        let (teller, mut controls) = controls();
+        let (teller, mut controls) = controls(None);
         teller.untold();
         controls.known().await;
         assert_eq!(controls.hold(), None);
@@ -133,7 +137,7 @@ mod tests {
 
     #[tokio::test]
     async fn only_what_is_new_is_told() {
-        let (teller, mut controls) = controls();
+        let (teller, mut controls) = controls(None);
         assert!(!teller.tell(&Control::default()), "no hold before and after");
         controls.changed().await;
         assert!(!teller.tell(&Control::default()));

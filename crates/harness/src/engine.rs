@@ -24,6 +24,8 @@ pub(crate) struct Engine<H> {
     pub(crate) worker: &'static Worker,
     pub(crate) keys: Keys,
     pub(crate) records: Records,
+    /// Whether every event is a dry run, whatever it says itself.
+    pub(crate) read_only: bool,
     pub(crate) member: Member,
     pub(crate) clock: Clock,
     pub(crate) rules: DeliverySettings,

@@ -46,7 +46,10 @@ pub(crate) async fn take_in<H: Handler>(
         };
         let implied = implied_type(&engine.keys, &delivery);
         let (event, ended) = match judge(&delivery, implied.as_ref(), engine.rules.poison_after) {
-            Ok(event) => (Some(event), None),
+            Ok(mut event) => {
+                event.dry_run |= engine.read_only;
+                (Some(event), None)
+            }
             Err(ending) => (None, Some(ending)),
         };
         let event_type = match (&event, implied) {

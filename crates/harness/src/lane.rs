@@ -51,6 +51,8 @@ pub(crate) struct Shared<H> {
     pub(crate) slots: Arc<Semaphore>,
     /// Where the records are that belong to the fleet as a whole.
     pub(crate) home: Partition,
+    /// Whether every event is a dry run.
+    pub(crate) read_only: bool,
 }
 
 /// One partition and the streams that this worker reads there.
@@ -117,6 +119,7 @@ impl Lane {
             worker: shared.worker,
             keys: keys.clone(),
             records: Records::of(&self.partition, &shared.home),
+            read_only: shared.read_only,
             member: shared.member.clone(),
             clock: self.clock.clone(),
             rules,

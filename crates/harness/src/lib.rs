@@ -8,6 +8,7 @@ mod disposition;
 mod engine;
 mod executor;
 pub mod exit;
+mod guards;
 mod handler;
 mod heartbeat;
 mod http;

@@ -17,6 +17,7 @@ use tokio::task::JoinSet;
 
 use crate::controls::{Teller, controls};
 use crate::engine::Tally;
+use crate::guards::Guards;
 use crate::handler::Handler;
 use crate::heartbeat::{Heartbeat, notify};
 use crate::lane::{Lane, Shared};
@@ -51,6 +52,7 @@ pub(crate) struct Process {
     member: Member,
     clock: Clock,
     shutdown: Shutdown,
+    guards: Guards,
 }
 
 impl Process {
@@ -64,6 +66,8 @@ impl Process {
         settings: Settings,
         shutdown: Shutdown,
     ) -> Result<Self, (u8, Problems)> {
+        let guards =
+            Guards::read(worker.name).map_err(|problems| (exit::USAGE, Problems(problems)))?;
         let (bus, prefix) = (&settings.bus, &settings.prefix);
         let timeout = settings.delivery.command_timeout();
         let partitions = Partitions::try_new(bus, prefix, settings.partitions, timeout)
@@ -85,7 +89,7 @@ impl Process {
             lanes.push(Lane::new(worker, fleet, partition, clock));
         }
         let settings = Arc::new(settings);
-        Ok(Self { worker, settings, partitions, lanes, member, clock, shutdown })
+        Ok(Self { worker, settings, partitions, lanes, member, clock, shutdown, guards })
     }
 
     /// Works until it is told to stop, then winds down.
@@ -98,7 +102,10 @@ impl Process {
         let pulse = Pulse::new(self.lanes.len());
         let registry = Registry::default();
         let tally = Arc::new(Tally::default());
-        let (teller, told) = controls();
+        if let Some(hold) = &self.guards.hold {
+            tracing::warn!(%hold, "nothing is taken");
+        }
+        let (teller, told) = controls(self.guards.hold.clone());
         let mut loops = JoinSet::new();
 
         let http = match self.settings.http_addr {
@@ -132,6 +139,7 @@ impl Process {
             controls: told,
             slots: Arc::new(Semaphore::new(self.settings.concurrency)),
             home: self.partitions.home().clone(),
+            read_only: self.guards.read_only,
         };
         let mut work = JoinSet::new();
         for (lane, pulse) in self.lanes.iter().zip(pulse.of_lanes()) {

@@ -47,7 +47,7 @@ pub(crate) fn stages(common: &CommonArgs, settings: &Settings) -> io::Result<Vec
             },
         },
     };
-    let mut workers = settings.mode.workers().into_iter().map(enrol);
+    let mut workers = settings.chosen.workers.iter().copied().map(enrol);
     let first: Vec<_> = workers.by_ref().take(1).collect();
     let others: Vec<_> = workers.collect();
     Ok([first, others].into_iter().filter(|stage| !stage.is_empty()).collect())

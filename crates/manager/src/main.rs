@@ -23,6 +23,7 @@ mod restart;
 mod roll;
 mod roster;
 mod run;
+mod services;
 mod settings;
 mod snapshot;
 mod socket_directory;

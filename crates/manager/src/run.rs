@@ -96,6 +96,9 @@ async fn manage(common: &CommonArgs, settings: &Settings) -> Result<Ending, Abor
         }
     });
 
+    for warning in &settings.chosen.warnings {
+        tracing::warn!("{warning}");
+    }
     let shared = &settings.shared;
     let timeout = shared.delivery.command_timeout();
     let partitions = Partitions::try_new(&shared.bus, &shared.prefix, shared.partitions, timeout)
@@ -127,7 +130,7 @@ async fn manage(common: &CommonArgs, settings: &Settings) -> Result<Ending, Abor
     background.spawn(collector.run());
     background.spawn(checker.run());
     background.spawn(janitor(&partitions, settings).run());
-    let kinds = settings.mode.workers().iter().map(|worker| worker.name).collect();
+    let kinds = settings.chosen.workers.iter().map(|worker| worker.name).collect();
     background.spawn(Steward::new(partitions.home(), supervisor.commands(), kinds).run());
     background.spawn(upkeep(recorder));
     Ok(supervise(supervisor, shutdown, &collected).await)
@@ -248,5 +251,6 @@ fn facts(settings: &Settings) -> Facts {
         partitions: settings.shared.partitions,
         config: settings.fleet.source().to_owned(),
         started_at: Timestamp::now(),
+        disabled: settings.chosen.disabled.clone(),
     }
 }

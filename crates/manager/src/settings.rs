@@ -17,6 +17,7 @@ use secrecy::SecretString;
 use crate::api::guard::Guard;
 use crate::restart::RestartPolicy;
 use crate::roster::Plan;
+use crate::services::{Chosen, Said, choose, owner_variable};
 
 /// Where the manager serves HTTP when nobody says.
 pub(crate) const HTTP_ADDR: &str = "127.0.0.1:8082";
@@ -54,6 +55,12 @@ pub(crate) struct ManagerArgs {
     /// How often workers are asked for their health; a bare number is milliseconds
     #[arg(long, env = "HEALTH_CHECK_INTERVAL_MS", value_name = "DURATION", global = true)]
     pub(crate) health_check_interval: Option<String>,
+    /// Start these workers only, separated by commas
+    #[arg(long, env = "PRINTERY_SERVICES", value_name = "WORKER,…", global = true)]
+    pub(crate) services: Option<String>,
+    /// Start, or do not start, these whatever the list says
+    #[arg(long, env = "PRINTERY_OVERRIDE_SERVICES", value_name = "WORKER=BOOL,…", global = true)]
+    pub(crate) override_services: Option<String>,
     /// How long the start waits for a worker to be ready before it goes on without it
     #[arg(long, env = "PRINTERY_START_TIMEOUT", value_name = "DURATION", global = true)]
     pub(crate) start_timeout: Option<String>,
@@ -69,6 +76,8 @@ impl ManagerArgs {
             &mut self.backoff,
             &mut self.health_check_interval,
             &mut self.start_timeout,
+            &mut self.services,
+            &mut self.override_services,
         ]);
         self
     }
@@ -113,6 +122,8 @@ pub(crate) struct Settings {
     pub(crate) fleet: Fleet,
     /// What is started.
     pub(crate) mode: Mode,
+    /// Of that, what lists and owner switches leave.
+    pub(crate) chosen: Chosen,
     /// How children are started, restarted and stopped.
     pub(crate) plan: Plan,
     /// How often children are asked for their health.
@@ -152,7 +163,8 @@ impl Settings {
             (Some(shared), Some(fleet)) if read.problems.is_empty() => {
                 let shutdown_timeout = shared.shutdown_timeout;
                 let plan = Plan { restart, start_timeout, shutdown_timeout, hand_back: HAND_BACK };
-                Ok(Self { shared, fleet, mode, plan, health_check_interval, guard })
+                let chosen = chosen(mode, own);
+                Ok(Self { shared, fleet, mode, chosen, plan, health_check_interval, guard })
             }
             _ => Err(Problems(read.problems)),
         }
@@ -165,6 +177,22 @@ impl Settings {
             Mode::One(_) | Mode::All | Mode::ControlPlane => None,
         }
     }
+}
+
+/// What lists and owner switches leave of a mode; one worker that was asked for by name is meant.
+fn chosen(mode: Mode, own: &ManagerArgs) -> Chosen {
+    let candidates = mode.workers();
+    if let Mode::One(worker) = mode {
+        return Chosen { workers: vec![worker], ..Chosen::default() };
+    }
+    let owner =
+        |worker: &&'static Worker| Some((worker.name, environment(&owner_variable(worker))?));
+    let said = Said {
+        services: own.services.clone(),
+        overrides: own.override_services.clone(),
+        owners: candidates.iter().filter_map(owner).collect(),
+    };
+    choose(&candidates, &said)
 }
 
 /// The fleet file's `listen` is the layer below `--http-addr`.

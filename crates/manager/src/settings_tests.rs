@@ -59,6 +59,7 @@ fn every_problem_is_reported_at_once() {
         backoff: text("abc"),
         health_check_interval: text("0"),
         start_timeout: text("soon"),
+        ..ManagerArgs::default()
     };
     let said = problems(&common, &own);
     for word in [

@@ -3,6 +3,7 @@
 //! The collector supplies what Redis says, the supervisor what its children are; [`assemble`]
 //! joins them. It is pure: nothing here asks anybody for anything.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use jiff::Timestamp;
@@ -57,6 +58,9 @@ pub(crate) struct Facts {
     pub(crate) config: String,
     /// When it was started, by this host's clock.
     pub(crate) started_at: Timestamp,
+    /// The workers that it does not start although it could, each with the reason.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) disabled: BTreeMap<String, String>,
 }
 
 /// The manager itself.
@@ -151,6 +155,8 @@ pub(crate) enum Elsewhere {
     External,
     /// No process of it beats.
     Absent,
+    /// No process of it beats, and this manager was told not to start one.
+    Disabled,
 }
 
 impl WorkerState {
@@ -171,6 +177,7 @@ impl WorkerState {
             Self::Here(State::Failed) => "failed",
             Self::Elsewhere(Elsewhere::External) => "external",
             Self::Elsewhere(Elsewhere::Absent) => "absent",
+            Self::Elsewhere(Elsewhere::Disabled) => "disabled",
         }
     }
 }
@@ -322,7 +329,12 @@ fn worker_view(worker: &str, sources: Sources<'_>, now: Timestamp) -> WorkerView
         .collect();
     let beats = instances.iter().any(|instance| instance.alive);
     let Some(child) = child else {
-        let place = if beats { Elsewhere::External } else { Elsewhere::Absent };
+        let disabled = sources.facts.disabled.get(worker);
+        let place = match (beats, disabled) {
+            (true, _) => Elsewhere::External,
+            (false, Some(_)) => Elsewhere::Disabled,
+            (false, None) => Elsewhere::Absent,
+        };
         return WorkerView {
             worker: worker.to_owned(),
             state: WorkerState::Elsewhere(place),
@@ -334,7 +346,7 @@ fn worker_view(worker: &str, sources: Sources<'_>, now: Timestamp) -> WorkerView
             http: None,
             status: None,
             last_exit: None,
-            problem: None,
+            problem: disabled.filter(|_| !beats).cloned(),
             check: None,
             instances,
         };

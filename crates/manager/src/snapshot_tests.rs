@@ -14,6 +14,7 @@ pub(crate) fn facts() -> Facts {
         partitions: None,
         config: "built-in profile materi".to_owned(),
         started_at: Timestamp::UNIX_EPOCH,
+        disabled: BTreeMap::new(),
     }
 }
 

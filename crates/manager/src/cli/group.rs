@@ -86,6 +86,7 @@ fn holds(groups: &[GroupView], controls: &Controls) -> Vec<String> {
             Hold::OwnedElsewhere { .. } => {
                 format!("printery-workers owner set {worker} {}", controls::OURSELVES)
             }
+            Hold::Guarded { .. } => "start it with another environment".to_owned(),
         };
         Some(format!("{worker} is {}; {change}", clean(&hold.to_string())))
     };

@@ -42,6 +42,7 @@ pub(crate) async fn snapshot(target: &Target) -> Result<(Snapshot, Managed), Fai
         partitions: target.settings.partitions,
         config: target.fleet.source().to_owned(),
         started_at: now,
+        disabled: std::collections::BTreeMap::new(),
     };
     let (roll, unwell) = (Roll::default(), Unwell::default());
     let sources =

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use printery_events::topology::{WORKERS, Worker};
-use printery_fleet::controls::{self, Controls};
+use printery_fleet::controls::{self, Controls, Hold};
 use printery_fleet::dead_letters::{self, DeadLetter};
 use printery_fleet::instances::{self, Instance};
 use printery_streams::browse::Entry;
@@ -118,6 +118,20 @@ impl FleetFacts {
     pub(crate) fn readers(&self, worker: &Worker) -> usize {
         let beats = |one: &&Instance| one.worker == worker.name && one.is_alive(self.now_ms);
         self.instances.iter().filter(beats).count()
+    }
+
+    /// Why a worker takes nothing: people's word, or a guard that holds every process of it.
+    pub(crate) fn hold(&self, worker: &Worker) -> Option<Hold> {
+        let said = self.controls.hold(worker.name);
+        let living = || {
+            self.instances
+                .iter()
+                .filter(|one| one.worker == worker.name && one.is_alive(self.now_ms))
+        };
+        said.or_else(|| {
+            let all = living().all(|one| one.hold.is_some());
+            living().find_map(|one| one.hold.clone()).filter(|_| all)
+        })
     }
 
     /// The process behind a consumer's name.

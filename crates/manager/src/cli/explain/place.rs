@@ -119,7 +119,7 @@ impl Circumstances {
             keys: look.keys.clone(),
             home: home.clone(),
             readers: look.fleet.readers(worker),
-            hold: look.fleet.controls.hold(worker.name),
+            hold: look.fleet.hold(worker),
             now_ms: *now_ms,
             lease_ms: *lease_ms,
             sweep_ms: *sweep_ms,
@@ -179,7 +179,7 @@ impl Finding {
     pub(crate) fn reason(&self) -> Reason {
         match &self.place {
             Place::NoGroup | Place::Waiting { .. } => match &self.around.hold {
-                Some(Hold::Paused(_)) => Reason::Paused,
+                Some(Hold::Paused(_) | Hold::Guarded { .. }) => Reason::Paused,
                 Some(Hold::OwnedElsewhere { .. }) => Reason::OwnedElsewhere,
                 None if self.in_inbox() => Reason::InTheInbox,
                 None => Reason::Undelivered,

@@ -78,6 +78,7 @@ impl Finding {
             Place::NoGroup | Place::Waiting { .. } => match &around.hold {
                 Some(Hold::Paused(pause)) => json!(pause),
                 Some(Hold::OwnedElsewhere { owner }) => json!({ "owner": owner }),
+                Some(Hold::Guarded { guard }) => json!({ "guard": guard }),
                 None => json!({ "ahead": self.ahead(), "readers": around.readers }),
             },
             Place::Running(held) | Place::Expired(held) => self.held(held),

@@ -39,6 +39,7 @@ impl Finding {
             Place::NoGroup | Place::Waiting { .. } => match &self.around.hold {
                 Some(Hold::Paused(pause)) => self.paused(pause),
                 Some(Hold::OwnedElsewhere { owner }) => self.owned_elsewhere(owner),
+                Some(Hold::Guarded { guard }) => self.guarded(guard),
                 None => self.waiting(),
             },
             Place::Running(held) => self.running(held),
@@ -136,6 +137,19 @@ impl Finding {
             command: Some(format!("printery-workers owner set {worker} {OURSELVES}")),
             look: words(["HGET", &controls, &field]),
             change: Some(words(["HDEL", &controls, &field])),
+        }
+    }
+
+    fn guarded(&self, guard: &str) -> Explained {
+        let (worker, key) = (self.worker.name, self.around.home.instances());
+        Explained {
+            state: "guarded".to_owned(),
+            tone: Tone::Warn,
+            why: format!("{guard} keeps every process of {worker} from taking anything"),
+            next: "one of them is started with another environment and takes it".to_owned(),
+            command: None,
+            look: words(["HVALS", &key]),
+            change: None,
         }
     }
 

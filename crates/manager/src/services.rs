@@ -1,0 +1,181 @@
+//! Which of the fleet's workers this manager starts: service lists and owner switches.
+//!
+//! Pure. Lists say what is wanted here, owner switches say whose job a worker is; a switch beats the
+//! lists. A name that nobody knows is warned of and changes nothing, and a switch that nobody
+//! understands keeps the worker from being started: two implementations at once would be worse than
+//! none, whose events only wait.
+
+use std::collections::BTreeMap;
+
+use printery_events::topology::{WORKERS, Worker};
+
+/// The worker is ours.
+const OURS: &str = "rust";
+/// Owners that are known not to be us.
+const OTHERS: [&str; 4] = ["go", "python", "external", "off"];
+
+/// What was said about services, flags before variables.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Said {
+    /// Only these: `PRINTERY_SERVICES`, names separated by commas.
+    pub(crate) services: Option<String>,
+    /// What applies after that: `PRINTERY_OVERRIDE_SERVICES`, `name=true|false` separated by commas.
+    pub(crate) overrides: Option<String>,
+    /// `WORKER_OWNER_<PROGRAM>`, by worker.
+    pub(crate) owners: BTreeMap<&'static str, String>,
+}
+
+/// What follows from it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Chosen {
+    /// The workers to start, in the order of their start.
+    pub(crate) workers: Vec<&'static Worker>,
+    /// Those that are not started, each with the reason.
+    pub(crate) disabled: BTreeMap<String, String>,
+    /// What somebody should look at.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// The variable that names a worker's owner.
+pub(crate) fn owner_variable(worker: &Worker) -> String {
+    format!("WORKER_OWNER_{}", worker.name.replace('-', "_").to_uppercase())
+}
+
+/// Chooses among the workers that a mode would start.
+pub(crate) fn choose(candidates: &[&'static Worker], said: &Said) -> Chosen {
+    let mut chosen = Chosen::default();
+    let listed = said.services.as_deref().map(|list| names(list, &mut chosen.warnings));
+    let overridden = overrides(said.overrides.as_deref(), &mut chosen.warnings);
+    for worker in candidates {
+        let is_listed = listed.as_ref().is_none_or(|names| names.contains(&worker.name));
+        let wanted = overridden.get(worker.name).copied().unwrap_or(is_listed);
+        let owner = said.owners.get(worker.name).map(|owner| owner.trim().to_ascii_lowercase());
+        let reason = match owner.as_deref() {
+            None if wanted => None,
+            None => Some("disabled: services".to_owned()),
+            Some(OURS) => {
+                if !wanted {
+                    chosen.warnings.push(format!(
+                        "{} starts {} although the service lists leave it out; leaving it out by \
+                         them is deprecated, say {}=off",
+                        owner_variable(worker),
+                        worker.name,
+                        owner_variable(worker)
+                    ));
+                }
+                None
+            }
+            Some(owner) => {
+                if !OTHERS.contains(&owner) {
+                    chosen.warnings.push(format!(
+                        "{} {owner:?} is none of {OURS}, {}: {} is not started",
+                        owner_variable(worker),
+                        OTHERS.join(", "),
+                        worker.name
+                    ));
+                }
+                Some(format!("disabled: owner {owner}"))
+            }
+        };
+        match reason {
+            None => chosen.workers.push(worker),
+            Some(reason) => {
+                chosen.disabled.insert(worker.name.to_owned(), reason);
+            }
+        }
+    }
+    chosen
+}
+
+fn names(list: &str, warnings: &mut Vec<String>) -> Vec<&'static str> {
+    let words = list.split(',').map(str::trim).filter(|word| !word.is_empty());
+    words.filter_map(|word| known("PRINTERY_SERVICES", word, warnings)).collect()
+}
+
+fn overrides(list: Option<&str>, warnings: &mut Vec<String>) -> BTreeMap<&'static str, bool> {
+    let mut found = BTreeMap::new();
+    let words = list.unwrap_or_default().split(',').map(str::trim);
+    for word in words.filter(|word| !word.is_empty()) {
+        let wanted = match word.split_once('=').map(|(name, said)| (name.trim(), said.trim())) {
+            Some((name, "true")) => (name, true),
+            Some((name, "false")) => (name, false),
+            Some(_) | None => {
+                warnings.push(format!(
+                    "PRINTERY_OVERRIDE_SERVICES: {word:?} must be NAME=true or NAME=false"
+                ));
+                continue;
+            }
+        };
+        if let Some(name) = known("PRINTERY_OVERRIDE_SERVICES", wanted.0, warnings) {
+            found.insert(name, wanted.1);
+        }
+    }
+    found
+}
+
+fn known(variable: &str, word: &str, warnings: &mut Vec<String>) -> Option<&'static str> {
+    let found = Worker::find(word).map(|worker| worker.name);
+    if found.is_none() {
+        let names: Vec<&str> = WORKERS.iter().map(|worker| worker.name).collect();
+        warnings.push(format!(
+            "{variable}: there is no worker {word:?}; there are {}",
+            names.join(", ")
+        ));
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chosen(
+        services: Option<&str>,
+        overrides: Option<&str>,
+        owners: &[(&'static str, &str)],
+    ) -> Chosen {
+        let said = Said {
+            services: services.map(str::to_owned),
+            overrides: overrides.map(str::to_owned),
+            owners: owners.iter().map(|(worker, owner)| (*worker, (*owner).to_owned())).collect(),
+        };
+        choose(&WORKERS, &said)
+    }
+
+    fn started(chosen: &Chosen) -> Vec<&str> {
+        chosen.workers.iter().map(|worker| worker.name).collect()
+    }
+
+    #[test]
+    fn with_nothing_said_everybody_is_started() {
+        let all = chosen(None, None, &[]);
+        assert_eq!((started(&all).len(), all.disabled.len(), all.warnings.len()), (4, 0, 0));
+    }
+
+    #[test]
+    fn overrides_apply_after_the_list() {
+        let one = chosen(Some("validator, notifier"), Some("notifier=false"), &[]);
+        assert_eq!(started(&one), ["validator"]);
+        assert_eq!(one.disabled.get("notifier").map(String::as_str), Some("disabled: services"));
+        assert_eq!(one.warnings.len(), 0);
+        let other = chosen(Some("health"), Some("dependency=true"), &[]);
+        assert_eq!(started(&other), ["dependency-checker", "health-monitor"]);
+    }
+
+    #[test]
+    fn what_nobody_knows_is_warned_of() {
+        let found = chosen(Some("validator,notifer"), Some("health,x=true,notifier=yes"), &[]);
+        assert_eq!(started(&found), ["validator"]);
+        assert_eq!(found.warnings.len(), 4, "{:?}", found.warnings);
+    }
+
+    #[test]
+    fn an_owner_beats_the_lists_and_an_unknown_one_keeps_it_away() {
+        let owners = [("validator", "go"), ("health-monitor", "banana"), ("notifier", "rust")];
+        let found = chosen(Some("validator,health-monitor"), None, &owners);
+        assert_eq!(started(&found), ["notifier"]);
+        assert_eq!(found.disabled.get("validator").map(String::as_str), Some("disabled: owner go"));
+        assert!(found.disabled.contains_key("health-monitor"));
+        assert_eq!(found.warnings.len(), 2, "{:?}", found.warnings);
+    }
+}
