@@ -22,8 +22,15 @@ const CHILD_HTTP: &str = "127.0.0.1:0";
 /// Redis that stalls may miss a turn.
 const WATCHDOG: Duration = Duration::from_secs(15);
 /// What is for the manager alone.
-const MANAGERS_OWN: [&str; 4] =
-    ["PRINTERY_API_TOKEN", "PRINTERY_API_TOKEN_FILE", "WORKER_MODE", "SUPERVISED_MODE"];
+const MANAGERS_OWN: [&str; 7] = [
+    "PRINTERY_GITHUB_SECRET",
+    "PRINTERY_GITHUB_SECRET_FILE",
+    "PRINTERY_API_TOKEN",
+    "PRINTERY_API_TOKEN_FILE",
+    "PRINTERY_API_TOKENS_FILE",
+    "WORKER_MODE",
+    "SUPERVISED_MODE",
+];
 
 type Environment = Vec<(String, Option<OsString>)>;
 

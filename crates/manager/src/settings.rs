@@ -14,6 +14,7 @@ use printery_harness::args::{CommonArgs, environment, secret_from_file, unset_bl
 use printery_harness::settings::{Defaults, Settings as Shared};
 use secrecy::SecretString;
 
+use crate::api::access::Tokens;
 use crate::api::guard::Guard;
 use crate::restart::RestartPolicy;
 use crate::roster::Plan;
@@ -318,15 +319,36 @@ impl Reader {
                 return None;
             }
         };
-        let guard = Guard::try_new(address, token.map(SecretString::from));
+        let mut tokens = Tokens::default();
+        if let Some(token) = token.map(SecretString::from) {
+            tokens = tokens.with_admin(&token);
+        }
+        let tokens = self.tokens_file(tokens)?;
+        let guard = Guard::try_new(address, tokens);
         guard
             .map_err(|_token_needed| {
                 self.problems.push(format!(
                     "--http-addr (PRINTERY_HTTP_ADDR) {address} is not a loopback address and needs \
-                     PRINTERY_API_TOKEN (or PRINTERY_API_TOKEN_FILE)"
+                     PRINTERY_API_TOKEN (or PRINTERY_API_TOKEN_FILE), or PRINTERY_API_TOKENS_FILE"
                 ));
             })
             .ok()
+    }
+
+    /// Reads the tokens that have a name and a role each.
+    fn tokens_file(&mut self, tokens: Tokens) -> Option<Tokens> {
+        let problems = match secret_from_file("PRINTERY_API_TOKENS") {
+            Ok(None) => return Some(tokens),
+            Ok(Some(text)) => match tokens.with_file(&text) {
+                Ok(tokens) => return Some(tokens),
+                Err(problems) => problems,
+            },
+            Err(problem) => vec![problem],
+        };
+        let file = environment("PRINTERY_API_TOKENS_FILE").unwrap_or_default();
+        let named = |problem| format!("PRINTERY_API_TOKENS_FILE ({file}): {problem}");
+        self.problems.extend(problems.into_iter().map(named));
+        None
     }
 }
 

@@ -3,10 +3,10 @@
 //! The same moves as `printery-workers dlq`, for one letter a request, each on record in the
 //! operator log before it is made.
 
-use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
+use axum::{Extension, Json};
 use jiff::Timestamp;
 use printery_events::topology::Worker;
 use printery_fleet::dead_letters::{
@@ -18,6 +18,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::api::Api;
+use crate::api::access::Caller;
 use crate::api::desk::worker_at;
 use crate::api::error::{ApiError, json_body};
 use crate::cli::target::Target;
@@ -77,6 +78,7 @@ pub(crate) async fn list(
 /// Answers `POST /api/dlq/:worker/:id/:verb`.
 pub(crate) async fn change(
     State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
     Path((name, id, verb)): Path<(String, String, String)>,
     body: Bytes,
 ) -> Result<Json<Value>, ApiError> {
@@ -90,7 +92,7 @@ pub(crate) async fn change(
     let decided: Decided = json_body(&body)?;
     let mut target = api.desk.target();
     let (partition, letter) = find(&target, worker, &id).await?;
-    let actor = decided.actor.clone().unwrap_or_else(|| "api".to_owned());
+    let actor = caller.actor(decided.actor.as_deref());
     let entry = operator_log::Entry {
         actor: actor.clone(),
         action: format!("dlq {verb}"),

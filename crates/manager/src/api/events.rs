@@ -3,13 +3,13 @@
 //! Reads what was sent with [`crate::ingest`] and publishes it once per event id. A batch is taken
 //! whole or not at all, so that whoever sent it may simply send it again.
 
-use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use jiff::Timestamp;
 use printery_events::Event;
 use printery_fleet::activity::{self, Happening};
@@ -18,6 +18,7 @@ use printery_streams::{Partition, publish};
 use serde_json::{Value, json};
 
 use crate::api::Api;
+use crate::api::access::Caller;
 use crate::api::error::{ApiError, json_body};
 use crate::cli::target::Target;
 use crate::ingest::{Received, Refused, binary, github, structured};
@@ -60,6 +61,7 @@ impl Form {
 /// Answers `POST /api/events`.
 pub(crate) async fn publish(
     State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, ApiError> {
@@ -69,16 +71,18 @@ pub(crate) async fn publish(
     let target = api.desk.target();
     if form == Form::Binary {
         let received = binary::read(&headers, &body, now).map_err(|refused| refuse(&refused))?;
+        permit(&caller, &received, "")?;
         return Ok(accepted(&add(&target, received).await?));
     }
     let sent: Value = json_body(&body)?;
     if let (Some(events), true) = (sent.as_array(), form != Form::Structured) {
-        return batch(&target, events, now).await;
+        return batch((&target, &caller), events, now).await;
     }
     if form == Form::Batch {
         return Err(ApiError::invalid("body: a batch is a JSON array"));
     }
     let received = structured::read(&sent, now).map_err(|refused| refuse(&refused))?;
+    permit(&caller, &received, "")?;
     Ok(accepted(&add(&target, received).await?))
 }
 
@@ -166,7 +170,26 @@ fn whole(body: Result<Bytes, BytesRejection>) -> Result<Bytes, ApiError> {
     })
 }
 
-async fn batch(target: &Target, sent: &[Value], now: Timestamp) -> Result<Response, ApiError> {
+/// Whether the event is about an environment that its sender may speak for.
+fn permit(caller: &Caller, received: &Received, pointer: &str) -> Result<(), ApiError> {
+    let Received::Event(event) = received else { return Ok(()) };
+    let data = serde_json::to_value(&event.payload).unwrap_or_default();
+    let environment = data.get("environment").and_then(Value::as_str);
+    if caller.may_emit_in(environment) {
+        return Ok(());
+    }
+    let allowed = caller.environments.join(", ");
+    let named = environment.map_or_else(|| "no environment".to_owned(), |it| format!("{it:?}"));
+    let message = format!("the token of {} is for {allowed}; the event names {named}", caller.name);
+    let details = json!({ "pointer": format!("{pointer}/data/environment"), "environments": caller.environments });
+    Err(ApiError::new(StatusCode::FORBIDDEN, "FOREIGN_ENVIRONMENT", message).with_details(details))
+}
+
+async fn batch(
+    (target, caller): (&Target, &Caller),
+    sent: &[Value],
+    now: Timestamp,
+) -> Result<Response, ApiError> {
     if sent.len() > LARGEST_BATCH {
         return Err(ApiError::invalid(format!(
             "a batch has at most {LARGEST_BATCH} events, this one has {}",
@@ -196,6 +219,9 @@ async fn batch(target: &Target, sent: &[Value], now: Timestamp) -> Result<Respon
         let items: Vec<Value> = bad.iter().map(Refused::to_json).collect();
         return Err(ApiError::new(status, "INVALID_EVENT", message)
             .with_details(json!({ "errors": items })));
+    }
+    for (index, received) in good.iter().enumerate() {
+        permit(caller, received, &format!("/{index}"))?;
     }
     let mut events = Vec::with_capacity(good.len());
     for received in good {

@@ -2,85 +2,138 @@
 //!
 //! A layer before every route. On a loopback address it refuses foreign host names, so that a web
 //! page cannot reach the manager by a name of its own that resolves to this machine; on any other
-//! address it wants the token. It never tells which part of a token was wrong.
+//! address it wants a token. It never tells which part of a token was wrong. What a caller may do
+//! is judged at the route, by [`permit`].
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::http::header::{AUTHORIZATION, HOST, ORIGIN, WWW_AUTHENTICATE};
-use axum::http::{HeaderMap, HeaderName, StatusCode};
+use axum::http::header::{AUTHORIZATION, HOST, ORIGIN, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use secrecy::{ExposeSecret, SecretString};
-use sha2::{Digest, Sha256};
+use tokio::time::Instant;
 
+use crate::api::access::{Caller, Need, Tokens};
+use crate::api::attempts::Attempts;
 use crate::api::error::ApiError;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
-/// What anybody may ask, contract §9.
-const OPEN: [&str; 3] = ["/health", "/ready", "/metrics"];
+/// What anybody may ask: contract §9, and the ingest that is proved by a signature instead.
+const OPEN: [&str; 4] = ["/health", "/ready", "/metrics", "/api/ingest/github"];
 
 /// The rules for one listening address.
 #[derive(Debug, Clone)]
 pub(crate) enum Guard {
     /// Only this machine can ask; only its own names are answered.
     Loopback,
-    /// Others can ask; the token says who may.
-    Token(Arc<SecretString>),
+    /// Others can ask; a token says who may.
+    Token(Arc<Keyring>),
+}
+
+/// The tokens, and who has tried wrong ones.
+#[derive(Debug, Default)]
+pub(crate) struct Keyring {
+    tokens: Tokens,
+    attempts: Attempts,
 }
 
 /// The address is not a loopback one and there is no token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TokenNeeded;
 
+/// The address that a connection came from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Peer(pub(crate) SocketAddr);
+
 impl Guard {
     /// Chooses the rules for an address.
-    pub(crate) fn try_new(
-        address: SocketAddr,
-        token: Option<SecretString>,
-    ) -> Result<Self, TokenNeeded> {
+    pub(crate) fn try_new(address: SocketAddr, tokens: Tokens) -> Result<Self, TokenNeeded> {
         if address.ip().is_loopback() {
             return Ok(Self::Loopback);
         }
-        token.map(|token| Self::Token(Arc::new(token))).ok_or(TokenNeeded)
+        if tokens.is_empty() {
+            return Err(TokenNeeded);
+        }
+        Ok(Self::Token(Arc::new(Keyring { tokens, attempts: Attempts::default() })))
     }
 
-    fn judge(&self, path: &str, headers: &HeaderMap) -> Result<(), ApiError> {
+    /// Tells who asks; none is anybody, for what anybody may ask.
+    fn judge(
+        &self,
+        path: &str,
+        headers: &HeaderMap,
+        peer: IpAddr,
+    ) -> Result<Option<Caller>, ApiError> {
         if is_cross_site(headers) {
             return Err(forbidden("requests from other sites are refused"));
         }
-        match self {
+        let keyring = match self {
             Self::Loopback if !names_this_machine(headers) => {
-                Err(forbidden("the Host header does not name this machine"))
+                return Err(forbidden("the Host header does not name this machine"));
             }
-            Self::Loopback => Ok(()),
-            Self::Token(_) if OPEN.contains(&path) => Ok(()),
-            Self::Token(token) => match bearer(headers) {
-                Some(given) if same(given, token.expose_secret()) => Ok(()),
-                _ => Err(ApiError::new(
-                    StatusCode::UNAUTHORIZED,
-                    "UNAUTHORIZED",
-                    "a valid bearer token is needed",
-                )),
-            },
+            Self::Loopback => return Ok(Some(Caller::local())),
+            Self::Token(_) if OPEN.contains(&path) => return Ok(None),
+            Self::Token(keyring) => keyring,
+        };
+        let now = Instant::now();
+        if let Some(wait) = keyring.attempts.barred(peer, now) {
+            let message = format!("too many wrong tokens; try again in {} s", wait.as_secs() + 1);
+            let details = serde_json::json!({"retry_after_seconds": wait.as_secs() + 1});
+            return Err(ApiError::new(StatusCode::TOO_MANY_REQUESTS, "TOO_MANY_ATTEMPTS", message)
+                .with_details(details));
         }
+        let given = bearer(headers);
+        if let Some(caller) = given.and_then(|given| keyring.tokens.recognise(given)) {
+            return Ok(Some(caller.clone()));
+        }
+        if given.is_some() {
+            keyring.attempts.failed(peer, now);
+        }
+        let message = "a valid bearer token is needed";
+        Err(ApiError::new(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", message))
     }
 }
 
-/// Lets a request pass or answers it with a refusal.
-pub(crate) async fn check(State(guard): State<Guard>, request: Request, next: Next) -> Response {
-    match guard.judge(request.uri().path(), request.headers()) {
-        Ok(()) => next.run(request).await,
-        Err(refusal) => {
-            let mut answer = refusal.into_response();
-            if answer.status() == StatusCode::UNAUTHORIZED {
-                let scheme = axum::http::HeaderValue::from_static("Bearer");
-                answer.headers_mut().insert(WWW_AUTHENTICATE, scheme);
+/// Lets a request pass, with its [`Caller`] noted, or answers it with a refusal.
+pub(crate) async fn check(
+    State(guard): State<Guard>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let peer =
+        request.extensions().get::<Peer>().map_or(Ipv4Addr::UNSPECIFIED.into(), |it| it.0.ip());
+    match guard.judge(request.uri().path(), request.headers(), peer) {
+        Ok(caller) => {
+            if let Some(caller) = caller {
+                request.extensions_mut().insert(caller);
             }
-            answer
+            next.run(request).await
         }
+        Err(refusal) => refused(&refusal),
     }
+}
+
+/// Lets a request pass to a route when its caller may do what the route needs.
+pub(crate) async fn permit(State(need): State<Need>, request: Request, next: Next) -> Response {
+    let role = request.extensions().get::<Caller>().map(|caller| caller.role);
+    if need == Need::Nothing || role.is_some_and(|role| role.allows(need)) {
+        return next.run(request).await;
+    }
+    let message = format!("this needs a token with the role {}, operator or admin", need.as_str());
+    forbidden(&message).into_response()
+}
+
+fn refused(refusal: &ApiError) -> Response {
+    let mut answer = refusal.clone().into_response();
+    if answer.status() == StatusCode::UNAUTHORIZED {
+        answer.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    if answer.status() == StatusCode::TOO_MANY_REQUESTS {
+        answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("60"));
+    }
+    answer
 }
 
 fn forbidden(message: &str) -> ApiError {
@@ -116,16 +169,11 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-/// Compares in a time that tells nothing about the expected text: digests of equal length, every
-/// byte of them.
-fn same(given: &str, expected: &str) -> bool {
-    let (given, expected) = (Sha256::digest(given), Sha256::digest(expected));
-    given.iter().zip(expected.iter()).fold(0, |difference, (a, b)| difference | (a ^ b)) == 0
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const PEER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
         let pairs = pairs
@@ -149,10 +197,10 @@ mod tests {
             ("", false),
         ];
         for (host, answered) in table {
-            let judged = Guard::Loopback.judge("/api/status", &headers(&[("host", host)]));
+            let judged = Guard::Loopback.judge("/api/status", &headers(&[("host", host)]), PEER);
             assert_eq!(judged.is_ok(), answered, "{host}");
         }
-        assert!(Guard::Loopback.judge("/health", &headers(&[])).is_ok());
+        assert!(Guard::Loopback.judge("/health", &headers(&[]), PEER).is_ok());
     }
 
     #[test]
@@ -166,7 +214,7 @@ mod tests {
             (&[("host", "localhost:1"), ("sec-fetch-site", "same-origin")], true),
         ];
         for (pairs, allowed) in table {
-            let judged = Guard::Loopback.judge("/api/status", &headers(pairs));
+            let judged = Guard::Loopback.judge("/api/status", &headers(pairs), PEER);
             assert_eq!(judged.is_ok(), allowed, "{pairs:?}");
         }
     }
@@ -174,17 +222,36 @@ mod tests {
     #[test]
     fn other_addresses_want_the_token_except_for_probes() {
         let everywhere = "0.0.0.0:8082".parse().unwrap();
-        assert_eq!(Guard::try_new(everywhere, None).unwrap_err(), TokenNeeded);
-        let guard = Guard::try_new(everywhere, Some("s3cret".to_owned().into())).unwrap();
-        let with = |value: &str| headers(&[("host", "manager:8082"), ("authorization", value)]);
-        assert!(guard.judge("/api/status", &with("Bearer s3cret")).is_ok());
-        assert!(guard.judge("/", &with("bearer  s3cret ")).is_ok());
+        assert_eq!(Guard::try_new(everywhere, Tokens::default()).unwrap_err(), TokenNeeded);
+        let tokens = Tokens::default().with_admin(&"s3cret".to_owned().into());
+        let guard = Guard::try_new(everywhere, tokens).unwrap();
+        let judged = |path: &str, value: &str| {
+            let headers = headers(&[("host", "manager:8082"), ("authorization", value)]);
+            guard.judge(path, &headers, PEER)
+        };
+        assert_eq!(judged("/api/status", "Bearer s3cret").unwrap().unwrap().name, "api-token");
+        assert!(judged("/", "bearer  s3cret ").is_ok());
         for wrong in ["Bearer s3cre", "Bearer s3cret2", "Bearer", "Basic s3cret", "s3cret"] {
-            assert!(guard.judge("/api/status", &with(wrong)).is_err(), "{wrong}");
+            assert!(judged("/api/status", wrong).is_err(), "{wrong}");
         }
         for open in OPEN {
-            assert!(guard.judge(open, &headers(&[("host", "manager:8082")])).is_ok(), "{open}");
+            assert_eq!(judged(open, "Bearer wrong"), Ok(None), "{open}");
         }
-        assert!(guard.judge("/healthy", &headers(&[])).is_err());
+        assert!(guard.judge("/healthy", &headers(&[]), PEER).is_err());
+    }
+
+    #[test]
+    fn whoever_guesses_has_to_wait_even_with_the_right_token() {
+        let tokens = Tokens::default().with_admin(&"s3cret".to_owned().into());
+        let guard = Guard::try_new("0.0.0.0:1".parse().unwrap(), tokens).unwrap();
+        let judged = |value: &str, peer| {
+            let judged = guard.judge("/", &headers(&[("authorization", value)]), peer);
+            judged.err().map(|refusal| refused(&refusal).status().as_u16())
+        };
+        for _ in 0..10 {
+            assert_eq!(judged("Bearer guess", PEER), Some(401));
+        }
+        assert_eq!(judged("Bearer s3cret", PEER), Some(429));
+        assert_eq!(judged("Bearer s3cret", Ipv4Addr::new(192, 0, 2, 2).into()), None);
     }
 }

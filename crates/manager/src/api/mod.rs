@@ -1,10 +1,12 @@
 //! The manager's HTTP interface: health, metrics and the status API.
 //!
-//! Owns the table of routes and what all handlers share. One file per subject; handlers read what
+//! Owns what all handlers share; the routes stand in `table`. One file per subject; handlers read what
 //! supervisor and collector publish and never touch a child or Redis themselves.
 //!
 //! Source: contract §9.
 
+pub(crate) mod access;
+mod attempts;
 mod dead_letters;
 pub(crate) mod desk;
 pub(crate) mod error;
@@ -12,20 +14,23 @@ mod events;
 pub(crate) mod guard;
 pub(crate) mod health;
 mod metrics;
+mod openapi;
 mod orders;
 mod page;
 mod pipelines;
+mod route;
 pub(crate) mod server;
 mod status;
+mod table;
+mod targets;
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{HeaderName, HeaderValue, StatusCode, Uri};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
-use axum::routing::{get, post};
+use axum::{Extension, Router};
 use jiff::Timestamp;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::watch;
@@ -83,29 +88,14 @@ impl Api {
 
 /// Puts the routes together behind the guard.
 pub(crate) fn routes(api: Api, guard: Guard) -> Router {
-    Router::new()
-        .route("/", get(page::page))
-        .route("/health", get(health::health))
-        .route("/ready", get(health::ready))
-        .route("/metrics", get(metrics::metrics))
-        .route("/api/status", get(status::status))
-        .route("/api/workers", get(status::workers))
-        .route("/api/workers/{worker}", get(status::worker))
-        .route("/api/workers/{id}/{verb}", post(orders::order))
-        .route("/api/groups", get(status::groups))
-        .route("/api/dlq/{worker}", get(dead_letters::list))
-        .route("/api/dlq/{worker}/{id}/{verb}", post(dead_letters::change))
-        .route("/api/pipelines", get(pipelines::list))
-        .route("/api/pipelines/{worker}/trigger", post(pipelines::trigger))
-        .route("/api/pipelines/{worker}/jobs", get(pipelines::jobs))
-        .route("/api/jobs/{id}", get(pipelines::job))
-        .route("/api/jobs/{id}/{verb}", post(pipelines::change))
-        .route("/api/events", post(events::publish).options(events::handshake))
-        .route("/api/ingest/github", post(events::from_github))
-        .route("/api/ingest/alertmanager", post(events::from_alertmanager))
+    let table = table::table();
+    let document: openapi::Document = Arc::new(openapi::document(&table));
+    let routed = table.into_iter().fold(Router::new(), |router, route| route.onto(router));
+    routed
         .fallback(unknown_path)
         .method_not_allowed_fallback(unknown_method)
         .with_state(api)
+        .layer(Extension(document))
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
         .layer(from_fn_with_state(guard, guard::check))
         .layer(from_fn(harden))

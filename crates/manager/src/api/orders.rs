@@ -3,11 +3,11 @@
 //! `:id` is a worker or an instance. The order is on record and in Redis when it is answered; what
 //! follows shows in `GET /api/workers`.
 
-use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use jiff::Timestamp;
 use printery_fleet::controls;
 use printery_fleet::orders::Verb;
@@ -15,6 +15,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::api::Api;
+use crate::api::access::Caller;
 use crate::api::error::{ApiError, json_body};
 use crate::steering::{self, Whom};
 
@@ -30,11 +31,12 @@ struct By {
 /// Answers `POST /api/workers/:id/:verb`.
 pub(crate) async fn order(
     State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
     Path((id, verb)): Path<(String, String)>,
     body: Bytes,
 ) -> Result<Response, ApiError> {
     let by: By = json_body(&body)?;
-    let actor = by.actor.unwrap_or_else(|| "api".to_owned());
+    let actor = caller.actor(by.actor.as_deref());
     let whom = Whom::read(&id);
     let mut target = api.desk.target();
     let meant = steering::living(&mut target, &whom).await?;

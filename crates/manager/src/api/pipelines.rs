@@ -2,12 +2,12 @@
 //!
 //! A pipeline is a worker kind. Everything is [`crate::jobs`]'; this file speaks HTTP.
 
-use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use jiff::Timestamp;
 use printery_events::EventType;
 use printery_events::topology::{WORKERS, Worker};
@@ -16,6 +16,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::api::Api;
+use crate::api::access::Caller;
 use crate::api::error::{ApiError, json_body};
 use crate::jobs::{self, Job, NotTriggered, Page, Refusal, Status};
 
@@ -80,6 +81,7 @@ pub(crate) async fn list(State(mut api): State<Api>) -> Json<Value> {
 /// Answers `POST /api/pipelines/:worker/trigger`.
 pub(crate) async fn trigger(
     State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
     Path(name): Path<String>,
     body: Bytes,
 ) -> Result<Response, ApiError> {
@@ -93,7 +95,7 @@ pub(crate) async fn trigger(
         ));
     }
     let mut target = api.desk.target();
-    match jobs::trigger(&mut target, worker, &order.parameters, "api").await {
+    match jobs::trigger(&mut target, worker, &order.parameters, &caller.actor(None)).await {
         Ok(triggered) => {
             let answer = json!({
                 "jobId": triggered.job_id, "pipelineId": worker.name, "status": "queued",
@@ -154,11 +156,12 @@ pub(crate) async fn job(
 /// Answers `POST /api/jobs/:id/cancel|retry`.
 pub(crate) async fn change(
     State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
     Path((id, verb)): Path<(String, String)>,
     body: Bytes,
 ) -> Result<Json<Value>, ApiError> {
     let by: By = json_body(&body)?;
-    let actor = by.actor.unwrap_or_else(|| "api".to_owned());
+    let actor = caller.actor(by.actor.as_deref());
     let mut target = api.desk.target();
     let (code, changed) = match verb.as_str() {
         "cancel" => ("CANCEL_FAILED", jobs::cancel(&mut target, &id, &actor).await),

@@ -6,11 +6,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Router};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
@@ -19,6 +19,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::api::error::ApiError;
+use crate::api::guard::Peer;
 
 /// How long a client may take to send a request's headers. 10 s.
 const HEADERS_WITHIN: Duration = Duration::from_secs(10);
@@ -43,8 +44,8 @@ pub(crate) async fn serve(listener: TcpListener, routes: Router) {
         let Ok(seat) = Arc::clone(&seats).acquire_owned().await else { return };
         while connections.try_join_next().is_some() {}
         match listener.accept().await {
-            Ok((stream, _peer)) => {
-                let routes = routes.clone();
+            Ok((stream, peer)) => {
+                let routes = routes.clone().layer(Extension(Peer(peer)));
                 connections.spawn(async move {
                     serve_one(stream, routes).await;
                     drop(seat);

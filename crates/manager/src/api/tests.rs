@@ -12,6 +12,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use super::*;
+use crate::api::access::Tokens;
 use crate::checker::Unwell;
 use crate::collector::Collector;
 use crate::local_http;
@@ -165,7 +166,8 @@ async fn foreign_host_names_are_refused() {
 #[tokio::test]
 async fn without_the_token_only_probes_are_answered() {
     let redis = RedisServer::start().await;
-    let guard = Guard::try_new("0.0.0.0:1".parse().unwrap(), Some("t0ken".to_owned().into()));
+    let tokens = Tokens::default().with_admin(&"t0ken".to_owned().into());
+    let guard = Guard::try_new("0.0.0.0:1".parse().unwrap(), tokens);
     let served = Served::start(&redis, guard.unwrap(), true).await;
     assert_eq!(served.get("/metrics").await.0, 200);
     assert_eq!(served.get("/health").await.0, 200);
@@ -198,3 +200,53 @@ async fn metrics_cover_the_children_that_answer() {
 }
 
 mod changing;
+
+#[tokio::test]
+async fn a_token_may_do_what_its_role_says() {
+    let redis = RedisServer::start().await;
+    let file = "eve viewer viewer-token-0000000\nci emitter emitter-token-000000 staging";
+    let tokens = Tokens::default().with_file(file).unwrap();
+    let guard = Guard::try_new("0.0.0.0:1".parse().unwrap(), tokens);
+    let served = Served::start(&redis, guard.unwrap(), true).await;
+    let ask = async |what: &str, token: &str, rest: &str| {
+        let line = format!("{what} HTTP/1.0\r\nAuthorization: Bearer {token}\r\n{rest}");
+        served.raw(&line).await
+    };
+    let (eve, ci) = ("viewer-token-0000000", "emitter-token-000000");
+    assert_eq!(ask("GET /api/groups", eve, "\r\n").await, "HTTP/1.0 200 OK");
+    assert_eq!(ask("GET /api/groups", ci, "\r\n").await, "HTTP/1.0 403 Forbidden");
+    assert_eq!(ask("GET /metrics", ci, "\r\n").await, "HTTP/1.0 200 OK");
+    assert_eq!(ask("GET /openapi.json", eve, "\r\n").await, "HTTP/1.0 200 OK");
+    let redrive = "POST /api/dlq/validator/1-1/redrive";
+    assert_eq!(ask(redrive, eve, "\r\n").await, "HTTP/1.0 403 Forbidden");
+    for (environment, answer) in [("staging", "202 Accepted"), ("production", "403 Forbidden")] {
+        let body = format!(
+            "{{\"type\":\"deployment:started\",\"data\":{{\"deployment_id\":\"d-1\",\"version\":\"1\",\
+             \"environment\":\"{environment}\",\"services\":[]}}}}"
+        );
+        let rest = format!(
+            "Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let answered = ask("POST /api/events", ci, &rest).await;
+        assert_eq!(answered, format!("HTTP/1.0 {answer}"), "{environment}");
+        assert_eq!(ask("POST /api/events", eve, &rest).await, "HTTP/1.0 403 Forbidden");
+    }
+}
+
+#[tokio::test]
+async fn every_documented_route_is_answered_and_no_other_method_of_it() {
+    let redis = RedisServer::start().await;
+    let served = Served::start(&redis, Guard::Loopback, true).await;
+    let (_, document) = served.json("/openapi.json").await;
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        let path = path.replace(['{', '}'], "");
+        for method in ["GET", "POST", "OPTIONS", "DELETE"] {
+            let known = methods.get(method.to_lowercase()).is_some();
+            let line = format!("{method} {path} HTTP/1.0\r\nContent-Length: 0\r\n\r\n");
+            let answer = served.raw(&line).await;
+            let routed = !answer.contains(" 405 ");
+            assert_eq!(routed, known, "{method} {path}: {answer}");
+        }
+    }
+}
