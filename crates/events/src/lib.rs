@@ -3,6 +3,7 @@
 pub mod ids;
 pub mod payload;
 pub mod schemas;
+pub mod status;
 pub mod topology;
 
 mod encoding;

@@ -97,14 +97,43 @@ pub static NOTIFIER: Worker = Worker {
     publishes: &[Family::NotificationSent, Family::NotificationFailed],
 };
 
-/// Every kind of worker, in the order in which they are started: the validator is ready first. They are stopped in reverse.
+/// Keeps the status record of every deployment that dashboards read. It runs where somebody asks for it by name.
+pub static SHIELD_LISTENER: Worker = Worker {
+    name: "shield-listener",
+    program: "printery-shield-listener",
+    aliases: &["shield"],
+    concurrency: 5,
+    ordered: false,
+    reads: &[
+        Reads::One(Family::DeploymentStarted),
+        Reads::EveryStage(Family::StageStarted),
+        Reads::EveryStage(Family::StageCompleted),
+        Reads::One(Family::DeploymentCompleted),
+        Reads::One(Family::DeploymentFailed),
+        Reads::One(Family::RollbackInitiated),
+        Reads::One(Family::RollbackCompleted),
+        Reads::One(Family::ValidationCompleted),
+        Reads::One(Family::DependencyCheckCompleted),
+        Reads::One(Family::HealthCheckCompleted),
+    ],
+    publishes: &[],
+};
+
+/// Workers that only run where somebody asks for them: `all` does not mean them, nothing waits for their groups.
+pub static ON_DEMAND: [&Worker; 1] = [&SHIELD_LISTENER];
+
+/// Every kind of worker that a fleet always has, in the order in which they are started: the validator is ready first. They are stopped in reverse.
 pub static WORKERS: [&Worker; 4] = [&VALIDATOR, &DEPENDENCY_CHECKER, &HEALTH_MONITOR, &NOTIFIER];
+
+/// Lists every kind of worker there is, those that only run on demand last.
+pub fn every() -> impl Iterator<Item = &'static Worker> {
+    WORKERS.into_iter().chain(ON_DEMAND)
+}
 
 impl Worker {
     /// Finds a worker by its name or one of its aliases.
     pub fn find(name_or_alias: &str) -> Option<&'static Self> {
-        WORKERS
-            .into_iter()
+        every()
             .find(|worker| worker.name == name_or_alias || worker.aliases.contains(&name_or_alias))
     }
 
@@ -125,8 +154,17 @@ impl Worker {
         streams
     }
 
+    /// Tells whether it only runs where somebody asks for it by name.
+    pub fn is_on_demand(&self) -> bool {
+        ON_DEMAND.iter().any(|worker| worker.name == self.name)
+    }
+
     /// Names the consumer group, the same on every stream the worker reads.
     pub fn group(&self) -> String {
+        // As the dashboards' own listener was called, contract §1.
+        if self.name == SHIELD_LISTENER.name {
+            return "shield-deployment-listener".to_owned();
+        }
         format!("printery-{}", self.name)
     }
 }

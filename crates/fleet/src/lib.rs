@@ -5,6 +5,7 @@ pub mod approvals;
 pub mod baselines;
 pub mod controls;
 pub mod dead_letters;
+pub mod deployments;
 pub mod destinations;
 pub mod instances;
 pub mod notices;

@@ -35,17 +35,27 @@ impl Script {
         Self { operation, text, digest: OnceLock::new() }
     }
 
-    /// Runs it over one key, loading it where the server does not know it.
-    ///
-    /// # Errors
-    /// Those of any command; it may have been executed.
+    /// Runs it over one key; see [`Script::run_over`].
     pub(crate) async fn run(
         &self,
         session: &mut Session,
         key: &str,
         arguments: &[String],
     ) -> Result<Value, Error> {
-        let call = self.call(key, arguments);
+        self.run_over(session, &[key], arguments).await
+    }
+
+    /// Runs it over keys of one hash slot, the first of which it is about, loading it where the server does not know it.
+    ///
+    /// # Errors
+    /// Those of any command; it may have been executed.
+    pub(crate) async fn run_over(
+        &self,
+        session: &mut Session,
+        keys: &[&str],
+        arguments: &[String],
+    ) -> Result<Value, Error> {
+        let (call, key) = (self.call(keys, arguments), keys.first().copied().unwrap_or_default());
         match session.query(self.operation, key, &call).await {
             Err(error) if error.code.starts_with("NOSCRIPT") => {
                 let mut load = cmd("SCRIPT");
@@ -57,11 +67,11 @@ impl Script {
         }
     }
 
-    fn call(&self, key: &str, arguments: &[String]) -> Cmd {
+    fn call(&self, keys: &[&str], arguments: &[String]) -> Cmd {
         let digest =
             self.digest.get_or_init(|| redis::Script::new(self.text).get_hash().to_owned());
         let mut call = cmd("EVALSHA");
-        call.arg(digest).arg(1).arg(key).arg(arguments);
+        call.arg(digest).arg(keys.len()).arg(keys).arg(arguments);
         call
     }
 }

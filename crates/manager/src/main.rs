@@ -7,6 +7,7 @@ mod cli;
 mod collector;
 mod demo;
 mod groups;
+mod history;
 mod ingest;
 mod janitor;
 mod jobs;

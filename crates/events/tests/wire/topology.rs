@@ -3,7 +3,7 @@
 //! It never starts anything.
 
 use printery_events::Family;
-use printery_events::topology::{DEFAULT_STAGES, WORKERS, Worker};
+use printery_events::topology::{DEFAULT_STAGES, SHIELD_LISTENER, WORKERS, Worker};
 
 fn streams(worker: &Worker, stages: &[&str]) -> Vec<String> {
     let stages: Vec<String> = stages.iter().map(|stage| (*stage).to_owned()).collect();
@@ -81,4 +81,28 @@ fn every_result_is_published_by_exactly_one_worker() {
         );
         assert_eq!(publishers, usize::from(!from_outside), "{family}");
     }
+}
+
+#[test]
+fn the_shield_listener_is_found_by_name_and_never_meant_by_all() {
+    assert_eq!(Worker::find("shield-listener"), Some(&SHIELD_LISTENER));
+    assert!(WORKERS.iter().all(|worker| !worker.is_on_demand()) && SHIELD_LISTENER.is_on_demand());
+    assert_eq!(SHIELD_LISTENER.group(), "shield-deployment-listener");
+    assert_eq!(
+        (SHIELD_LISTENER.program, SHIELD_LISTENER.concurrency),
+        ("printery-shield-listener", 5)
+    );
+    let expected = [
+        "deployment:started",
+        "deployment:stage:only:started",
+        "deployment:stage:only:completed",
+        "deployment:completed",
+        "deployment:failed",
+        "rollback:initiated",
+        "rollback:completed",
+        "validation:completed",
+        "dependency:check:completed",
+        "health:check:completed",
+    ];
+    assert_eq!(streams(&SHIELD_LISTENER, &["only"]), expected);
 }

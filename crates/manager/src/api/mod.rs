@@ -8,6 +8,7 @@
 pub(crate) mod access;
 mod attempts;
 mod dead_letters;
+mod deployments;
 pub(crate) mod desk;
 pub(crate) mod error;
 mod events;

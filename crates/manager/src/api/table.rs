@@ -5,7 +5,8 @@
 use crate::api::access::Need::{Emit, Look, Nothing, Operate};
 use crate::api::route::Route;
 use crate::api::{
-    dead_letters, events, health, metrics, openapi, orders, page, pipelines, status, targets,
+    dead_letters, deployments, events, health, metrics, openapi, orders, page, pipelines, status,
+    targets,
 };
 
 const JSON: &[&str] = &["application/json"];
@@ -27,6 +28,7 @@ pub(crate) fn table() -> Vec<Route> {
     ];
     routes.extend(fleet());
     routes.extend(ingest());
+    routes.extend(deployed());
     routes.extend(jobs());
     routes.extend(letters());
     routes
@@ -67,6 +69,25 @@ fn ingest() -> Vec<Route> {
         Route::post("/api/ingest/alertmanager", Emit, alerts, events::from_alertmanager)
             .takes(JSON)
             .status(202),
+    ]
+}
+
+/// What became of deployments.
+fn deployed() -> Vec<Route> {
+    const LIST: &[(&str, &str)] = &[
+        ("status", "only those that stand so, such as RUNNING"),
+        ("environment", "only those of this environment"),
+        ("service", "only those of this service"),
+        ("limit", "1 to 100, 20 by default"),
+        ("offset", "how many to pass over"),
+    ];
+    let (path, list) = ("/api/deployments/{id}", "The latest deployments and how they stand");
+    let timeline = "A line for each event of a deployment, and why it failed";
+    vec![
+        Route::get("/api/deployments", Look, list, deployments::list).query(LIST),
+        Route::get(path, Look, "How a deployment stands", deployments::one),
+        Route::get("/api/deployments/{id}/events", Look, "Its events", deployments::events),
+        Route::get("/api/deployments/{id}/timeline", Look, timeline, deployments::timeline),
     ]
 }
 
