@@ -200,6 +200,7 @@ async fn metrics_cover_the_children_that_answer() {
 }
 
 mod changing;
+mod deployments;
 
 #[tokio::test]
 async fn a_token_may_do_what_its_role_says() {
