@@ -3,6 +3,8 @@
 //! The supervisor feeds it events and the time, and carries out the actions that it returns. It
 //! holds no process, no clock and no channel, so every order of events can be tried in a test.
 
+mod slot;
+
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -10,8 +12,9 @@ use printery_fleet::orders::Verb;
 use printery_harness::exit;
 
 use crate::notify::Notice;
-use crate::restart::{Decision, Exit, History, RestartPolicy};
-use crate::roll::{ChildView, Roll, State};
+use crate::restart::{Decision, Exit, RestartPolicy};
+use crate::roll::{Roll, State};
+use slot::{After, Slot};
 
 /// How long children get to react to a signal that reached the whole process group (Ctrl-C) or all
 /// processes by name, before they get ours: a second SIGTERM would make them drop their work.
@@ -52,27 +55,6 @@ pub(crate) enum Ending {
     DeadlinePassed,
 }
 
-#[derive(Debug)]
-struct Slot {
-    view: ChildView,
-    /// Which stage of the start it belongs to.
-    stage: usize,
-    history: History,
-    since: Option<Instant>,
-    restart_at: Option<Instant>,
-    /// What is to follow its exit, where somebody ordered it to leave.
-    after: Option<After>,
-}
-
-/// What follows an exit that was ordered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum After {
-    /// It stays away.
-    Stay,
-    /// It is started again at once.
-    Again,
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Running,
@@ -88,65 +70,6 @@ struct Drain {
     next_at: Instant,
     /// When whoever still runs is killed.
     deadline: Instant,
-}
-
-impl Slot {
-    fn waiting(worker: &str, stage: usize) -> Self {
-        let view = ChildView {
-            worker: worker.to_owned(),
-            state: State::Waiting,
-            pid: None,
-            started_at: None,
-            restarts: 0,
-            http: None,
-            status: None,
-            last_exit: None,
-            problem: None,
-            late: false,
-            silent: false,
-            wanted: true,
-            spawn: None,
-        };
-        let history = History::default();
-        Self { view, stage, history, since: None, restart_at: None, after: None }
-    }
-
-    fn is_gone(&self) -> bool {
-        !self.view.state.has_process()
-    }
-
-    /// Forgets what belonged to the process that has ended.
-    fn leave(&mut self, exit: Exit) {
-        self.since = None;
-        self.view.pid = None;
-        self.view.started_at = None;
-        self.view.http = None;
-        self.view.status = None;
-        self.view.silent = false;
-        self.view.last_exit = Some(exit.to_string());
-    }
-
-    /// Starts it with the next tick and a clean slate: a person wants it.
-    fn start_anew(&mut self, now: Instant) {
-        self.history = History::default();
-        self.restart_at = Some(now);
-        self.view.state = State::Restarting;
-        self.view.problem = None;
-    }
-
-    fn follow(&mut self, decision: Decision, now: Instant) {
-        match decision {
-            Decision::Restart { after, .. } => {
-                self.view.state = State::Restarting;
-                self.restart_at = Some(now + after);
-            }
-            Decision::Fail(failure) => {
-                self.view.state = State::Failed;
-                self.view.problem = Some(failure.to_string());
-            }
-            Decision::Stop => self.view.state = State::Stopped,
-        }
-    }
 }
 
 /// The children and what has been decided about them.
