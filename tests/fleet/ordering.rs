@@ -201,3 +201,51 @@ async fn a_script_waits_for_the_fleet_and_for_a_deployment() {
     let (ended, told) = typed(&site, &["wait", "--deployment", "d-2", "--timeout", "20s"]).await;
     assert_eq!(ended, Ended::Code(1), "it was refused: {told}");
 }
+
+#[tokio::test]
+async fn what_the_dead_leave_behind_is_cleaned_up_and_the_living_are_left_alone() {
+    let service = HttpService::start().await;
+    let site = Site::new(&fleet_file(&service.url())).await;
+    let living = site.worker("validator").start();
+    let record = wait_for_processes(&site, "validator", 1).await.remove(0);
+    let name = record["instance"].as_str().expect("a name").to_owned();
+    let (ended, told) = typed(&site, &["cleanup", &name]).await;
+    assert_eq!(ended, Ended::Code(1), "it lives: {told}");
+    for n in 0..7 {
+        let mut dead = record.clone();
+        dead["instance"] = json!(format!("validator-dead-{n}"));
+        dead["beat_ms"] = json!(1);
+        let field = format!("validator-dead-{n}");
+        let words = ["HSET", "materi:printery:instances", &field, &dead.to_string()];
+        site.conn.cmd(&words).await;
+    }
+    let (_, told) = typed(&site, &["cleanup", "--zombies", "--dry-run"]).await;
+    assert_eq!(told["cleaned"].as_array().map(Vec::len), Some(5), "{told}");
+    let (ended, told) = typed(&site, &["cleanup", "--zombies", "--yes"]).await;
+    assert_eq!((ended, &told["left"]), (Ended::Code(0), &json!(2)), "{told}");
+    let fed = site.conn.entries("materi:printery:activity").await;
+    assert_eq!(fed[0].text("kind"), "worker:mass_zombification_alert");
+    assert_eq!(fed.len(), 6);
+    assert_eq!(recorded(&site, "validator").await.len(), 3);
+    assert_eq!(living.ended(), None);
+}
+
+#[tokio::test]
+async fn a_circuit_is_listed_and_closed_by_hand() {
+    let service = HttpService::start().await;
+    let site = Site::new(&fleet_file(&service.url())).await;
+    let key = "materi:printery:destination:log";
+    site.conn.cmd(&["HSET", key, "failures", "5", "open_until", "9999999999999"]).await;
+    let (_, listed) = typed(&site, &["breaker", "list"]).await;
+    assert_eq!(listed["breakers"][0]["state"], "open", "{listed}");
+    let (ended, told) = typed(&site, &["breaker", "reset", "log"]).await;
+    assert_eq!((ended, &told["reset"]), (Ended::Code(0), &json!(true)), "{told}");
+    let (_, listed) = typed(&site, &["breaker", "list"]).await;
+    assert_eq!(listed["breakers"][0]["state"], "closed", "{listed}");
+    let (ended, told) = typed(&site, &["breaker", "reset", "lgo"]).await;
+    assert_eq!(ended, Ended::Code(2), "{told}");
+    let top = site.launch("printery-workers").args(["top", "--type", "validator"]).start();
+    assert_eq!(top.wait(SOON).await, Ended::Code(0), "{}", top.report());
+    let shown = top.stdout().join("\n");
+    assert!(shown.contains("validator") && !shown.contains("notifier"), "{shown}");
+}

@@ -120,6 +120,17 @@ impl Destination {
         Ok(Standing { failures: failures.unwrap_or(0), open_until_ms })
     }
 
+    /// Forgets its failures: whoever asks next may try. Tells whether there were any.
+    ///
+    /// # Redis
+    /// `HDEL`.
+    pub async fn reset(&mut self) -> Result<bool, Error> {
+        let mut command = cmd("HDEL");
+        command.arg(&self.key).arg("failures").arg("open_until").arg("trial_until");
+        let reply = self.session.query("reset a destination", &self.key, &command).await?;
+        Ok(reply != Value::Int(0))
+    }
+
     fn read<T: redis::FromRedisValue>(
         &self,
         operation: &'static str,

@@ -6,6 +6,8 @@
 mod approve;
 mod audit;
 mod bench;
+mod breaker;
+mod cleanup;
 mod completions;
 mod config;
 pub(crate) mod deploy;
@@ -20,6 +22,7 @@ mod group;
 mod health;
 mod import;
 pub(crate) mod interrupt;
+mod inventory;
 mod job;
 mod kill_all;
 mod notify;
@@ -35,6 +38,7 @@ mod status;
 pub(crate) mod table;
 pub(crate) mod target;
 pub(crate) mod times;
+mod top;
 mod trigger;
 mod wait;
 mod worker;
@@ -81,6 +85,15 @@ enum Verb {
     /// List, show, spawn, stop, restart and drain processes, on any host
     #[command(subcommand)]
     Worker(worker::WorkerVerb),
+    /// Take away what processes that died have left behind
+    Cleanup(cleanup::CleanupArgs),
+    /// List the circuits of receivers, and close one
+    #[command(subcommand)]
+    Breaker(breaker::BreakerVerb),
+    /// Print every program with what it reads, writes and is kept back by
+    Inventory(inventory::InventoryArgs),
+    /// Show the status, refreshed in place
+    Top(top::TopArgs),
     /// Kill every recorded worker process at once
     KillAll(kill_all::KillAllArgs),
     /// Ask one worker for one job by hand
@@ -143,6 +156,10 @@ pub(crate) fn main() -> ExitCode {
         Some(Verb::Worker(verb)) => {
             worker::worker(&common, &verb, typed_worker(&matches).as_deref())
         }
+        Some(Verb::Cleanup(args)) => cleanup::cleanup(&common, &args),
+        Some(Verb::Breaker(verb)) => breaker::breaker(&common, &verb),
+        Some(Verb::Inventory(args)) => inventory::inventory(&common, &args),
+        Some(Verb::Top(args)) => top::top(&common, &args),
         Some(Verb::KillAll(args)) => kill_all::kill_all(&common, &args),
         Some(Verb::Trigger(args)) => trigger::trigger(&common, &args),
         Some(Verb::Job(verb)) => job::job(&common, &verb),

@@ -45,7 +45,7 @@ async fn show(target: &mut Target, args: &StatusArgs) -> Result<(), Failure> {
 }
 
 /// Everything, in four parts.
-fn lines(snapshot: &Snapshot, managed: Managed, colour: Colour) -> Vec<String> {
+pub(crate) fn lines(snapshot: &Snapshot, managed: Managed, colour: Colour) -> Vec<String> {
     let facts = &snapshot.manager.facts;
     let prefix = layout::described(&facts.prefix, facts.partitions);
     let mut lines = vec![format!("redis    {}, prefix {prefix}", snapshot.redis.address)];

@@ -1,0 +1,136 @@
+//! `printery-workers breaker`: the circuits of the receivers, and closing one by hand.
+//!
+//! A circuit opens after failures in a row, so that a dead receiver is left alone by all replicas
+//! together; it closes by itself with the first answer. Partitions have circuits of their own.
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use printery_fleet::Records;
+use printery_fleet::destinations::{Destination, Standing};
+use printery_harness::args::CommonArgs;
+use printery_streams::Clock;
+use serde_json::{Value, json};
+
+use crate::cli::failure::Failure;
+use crate::cli::operator::Actor;
+use crate::cli::output::Tone;
+use crate::cli::table::{Cell, Table};
+use crate::cli::target::{Target, on_redis};
+use crate::cli::times::span;
+
+/// What to do with circuits.
+#[derive(Debug, Subcommand)]
+pub(crate) enum BreakerVerb {
+    /// List how every receiver fares
+    List(ListArgs),
+    /// Close a receiver's circuit: the next message is sent to it
+    Reset(ResetArgs),
+}
+
+/// How to list them.
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Which one.
+#[derive(Debug, Args)]
+pub(crate) struct ResetArgs {
+    /// The receiver
+    #[arg(value_name = "RECEIVER")]
+    receiver: String,
+    #[command(flatten)]
+    actor: Actor,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Does what was typed.
+pub(crate) fn breaker(common: &CommonArgs, verb: &BreakerVerb) -> ExitCode {
+    match verb {
+        BreakerVerb::List(args) => {
+            on_redis(common, "list circuits", async |target| list(target, args).await)
+        }
+        BreakerVerb::Reset(args) => {
+            on_redis(common, "close the circuit", async |target| reset(target, args).await)
+        }
+    }
+}
+
+async fn list(target: &mut Target, args: &ListArgs) -> Result<(), Failure> {
+    let clock = Clock::default();
+    clock.read(&mut target.session).await?;
+    let now_ms = clock.now_ms();
+    let mut rows = Vec::new();
+    for name in target.fleet.receivers.keys() {
+        for partition in target.partitions.all() {
+            let records = Records::of(partition, target.partitions.home());
+            let standing = Destination::of(&records, name).standing().await?;
+            rows.push((name.clone(), partition.keys.prefix().to_owned(), standing));
+        }
+    }
+    if args.json {
+        let shown: Vec<Value> = rows
+            .iter()
+            .map(|(receiver, partition, standing)| {
+                json!({
+                    "target": receiver, "partition": partition, "state": state(standing, now_ms),
+                    "failures": standing.failures, "open_until_ms": standing.open_until_ms,
+                })
+            })
+            .collect();
+        return Ok(target.out.json(&json!({ "breakers": shown }))?);
+    }
+    let mut table = Table::new(&["RECEIVER", "STATE", ">FAILURES", "TRIED AGAIN IN"]);
+    for (receiver, _, standing) in &rows {
+        let state = state(standing, now_ms);
+        let tone = if state == "closed" { Tone::Good } else { Tone::Bad };
+        let left = standing.open_until_ms.map_or(0, |until| until.saturating_sub(now_ms));
+        table.row([
+            receiver.as_str().into(),
+            Cell::new(tone, state),
+            standing.failures.into(),
+            if left == 0 { "-".into() } else { span(left).into() },
+        ]);
+    }
+    let colour = target.out.colour();
+    Ok(target.out.lines(table.lines(colour))?)
+}
+
+async fn reset(target: &mut Target, args: &ResetArgs) -> Result<(), Failure> {
+    let name = args.receiver.as_str();
+    if !target.fleet.receivers.contains_key(name) {
+        let known: Vec<&str> = target.fleet.receivers.keys().map(String::as_str).collect();
+        return Err(Failure::usage(format!(
+            "there is no receiver {name:?}; the fleet file has {}",
+            known.join(", ")
+        )));
+    }
+    let begun = args.actor.begins(target, "breaker reset", name, 1, String::new()).await?;
+    let mut closed = 0;
+    for partition in target.partitions.all() {
+        let records = Records::of(partition, target.partitions.home());
+        closed += u64::from(Destination::of(&records, name).reset().await?);
+    }
+    begun.end(&mut target.session, &target.keys, closed, "done", "").await?;
+    if args.json {
+        return Ok(target.out.json(&json!({ "target": name, "reset": closed > 0 }))?);
+    }
+    Ok(target.out.line(match closed {
+        0 => format!("{name} had no failures; nothing was changed"),
+        _ => format!("the circuit of {name} is closed"),
+    })?)
+}
+
+/// Where a circuit stands, in the words of the metric.
+fn state(standing: &Standing, now_ms: u64) -> &'static str {
+    match standing.open_until_ms {
+        None => "closed",
+        Some(until) if until > now_ms => "open",
+        Some(_) => "half-open",
+    }
+}
