@@ -17,12 +17,13 @@ use printery_events::topology::WORKERS;
 const DOCUMENTS: [&str; 3] = ["README.md", "crates/README.md", "deploy/RUNBOOK.md"];
 
 /// Every program of the workspace.
-const PROGRAMS: [&str; 5] = [
+const PROGRAMS: [&str; 6] = [
     "printery-workers",
     "printery-validator",
     "printery-dependency-checker",
     "printery-health-monitor",
     "printery-notifier",
+    "printery-shield-listener",
 ];
 
 /// The folder of the whole project.

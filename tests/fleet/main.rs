@@ -44,6 +44,7 @@ mod repetition;
 mod retry;
 mod sentinel;
 mod server_errors;
+mod shield;
 mod supervision;
 mod tls;
 mod windows;

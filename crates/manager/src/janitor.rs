@@ -6,8 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use printery_events::topology::{ON_DEMAND, Worker};
 use printery_fleet::instances;
-use printery_streams::trim::{Trimmed, trim};
+use printery_streams::trim::{Keep, Readers, Trimmed, trim, trim_for};
 use printery_streams::{Clock, EntryId, Error, Partition, Partitions, Session, group};
 
 use crate::groups::PartitionStreams;
@@ -99,6 +100,7 @@ impl Janitor {
                 session: place.partition.redis.session(),
                 clock: Clock::default(),
                 retention: self.retention,
+                abandoned: living.as_ref().map(abandoned).unwrap_or_default(),
             };
             // Without a list of those who live nobody is retired.
             if let Err(error) = visit.tidy(living.as_ref(), &mut tidied).await {
@@ -128,6 +130,8 @@ struct Visit<'a> {
     session: Session,
     clock: Clock,
     retention: Retention,
+    /// Groups of workers on demand that nobody runs: nothing waits for them.
+    abandoned: Vec<String>,
 }
 
 impl Visit<'_> {
@@ -157,8 +161,9 @@ impl Visit<'_> {
         let keep_from = before(&self.clock, self.retention.age);
         let mut removed = 0;
         for (key, groups) in required {
-            let entries = self.retention.entries;
-            match trim(&mut self.session, key, entries, keep_from, &groups).await? {
+            let keep = Keep { entries: self.retention.entries, from: keep_from };
+            let readers = Readers { required: &groups, abandoned: &self.abandoned };
+            match trim_for(&mut self.session, key, keep, &readers).await? {
                 Trimmed::Removed(count) => removed += count,
                 Trimmed::Short => {}
                 Trimmed::MissingGroup(group) => {
@@ -197,6 +202,16 @@ impl Visit<'_> {
         }
         Ok(retired)
     }
+}
+
+/// The groups of workers on demand of which no process lives; an instance is called by its worker
+/// and a dash.
+fn abandoned(living: &BTreeSet<String>) -> Vec<String> {
+    let runs = |worker: &&Worker| {
+        let begins = format!("{}-", worker.name);
+        living.iter().any(|instance| instance.starts_with(&begins))
+    };
+    ON_DEMAND.into_iter().filter(|worker| !runs(worker)).map(Worker::group).collect()
 }
 
 /// The first id of the server's `age` ago.

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use printery_events::topology::{WORKERS, Worker};
+use printery_events::topology::{ON_DEMAND, Worker, every};
 
 /// The worker is ours.
 const OURS: &str = "rust";
@@ -41,12 +41,17 @@ pub(crate) fn owner_variable(worker: &Worker) -> String {
     format!("WORKER_OWNER_{}", worker.name.replace('-', "_").to_uppercase())
 }
 
-/// Chooses among the workers that a mode would start.
+/// Chooses among the workers that a mode would start; one that only runs on demand is among them
+/// when it is named, in the list or by a switch.
 pub(crate) fn choose(candidates: &[&'static Worker], said: &Said) -> Chosen {
     let mut chosen = Chosen::default();
     let listed = said.services.as_deref().map(|list| names(list, &mut chosen.warnings));
     let overridden = overrides(said.overrides.as_deref(), &mut chosen.warnings);
-    for worker in candidates {
+    let named = |worker: &&'static Worker| {
+        let listed = listed.as_ref().is_some_and(|names| names.contains(&worker.name));
+        !candidates.is_empty() && overridden.get(worker.name).copied().unwrap_or(listed)
+    };
+    for worker in candidates.iter().copied().chain(ON_DEMAND.into_iter().filter(named)) {
         let is_listed = listed.as_ref().is_none_or(|names| names.contains(&worker.name));
         let wanted = overridden.get(worker.name).copied().unwrap_or(is_listed);
         let owner = said.owners.get(worker.name).map(|owner| owner.trim().to_ascii_lowercase());
@@ -116,7 +121,7 @@ fn overrides(list: Option<&str>, warnings: &mut Vec<String>) -> BTreeMap<&'stati
 fn known(variable: &str, word: &str, warnings: &mut Vec<String>) -> Option<&'static str> {
     let found = Worker::find(word).map(|worker| worker.name);
     if found.is_none() {
-        let names: Vec<&str> = WORKERS.iter().map(|worker| worker.name).collect();
+        let names: Vec<&str> = every().map(|worker| worker.name).collect();
         warnings.push(format!(
             "{variable}: there is no worker {word:?}; there are {}",
             names.join(", ")
@@ -127,6 +132,8 @@ fn known(variable: &str, word: &str, warnings: &mut Vec<String>) -> Option<&'sta
 
 #[cfg(test)]
 mod tests {
+    use printery_events::topology::WORKERS;
+
     use super::*;
 
     fn chosen(
@@ -160,6 +167,19 @@ mod tests {
         assert_eq!(one.warnings.len(), 0);
         let other = chosen(Some("health"), Some("dependency=true"), &[]);
         assert_eq!(started(&other), ["dependency-checker", "health-monitor"]);
+    }
+
+    #[test]
+    fn a_worker_on_demand_is_started_where_it_is_named_and_nowhere_else() {
+        let asked = chosen(None, Some("shield-listener=true"), &[]);
+        assert_eq!(started(&asked).last(), Some(&"shield-listener"));
+        assert_eq!((started(&asked).len(), asked.warnings.len()), (5, 0));
+        let listed = chosen(Some("validator,shield-listener"), None, &[]);
+        assert_eq!(started(&listed), ["validator", "shield-listener"]);
+        let refused = chosen(Some("shield-listener"), Some("shield-listener=false"), &[]);
+        assert_eq!(started(&refused), [""; 0]);
+        let said = Said { overrides: Some("shield=true".to_owned()), ..Said::default() };
+        assert_eq!(choose(&[], &said).workers.len(), 0, "a control plane starts nobody");
     }
 
     #[test]

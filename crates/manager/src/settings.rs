@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::Args;
 use printery_config::{Engine, Fleet};
-use printery_events::topology::{WORKERS, Worker};
+use printery_events::topology::{WORKERS, Worker, every};
 use printery_harness::Problems;
 use printery_harness::args::{CommonArgs, environment, secret_from_file, unset_blanks};
 use printery_harness::settings::{Defaults, Settings as Shared};
@@ -355,7 +355,7 @@ impl Reader {
 /// The values of `--worker`, for people.
 fn worker_words() -> String {
     let mut words = vec!["all".to_owned(), "none".to_owned()];
-    for worker in WORKERS {
+    for worker in every() {
         words.push(worker.name.to_owned());
         words.extend(worker.aliases.iter().map(|alias| (*alias).to_owned()));
     }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use jiff::Timestamp;
-use printery_events::topology::WORKERS;
+use printery_events::topology::every;
 use serde::{Deserialize, Serialize};
 
 use crate::checker::Unwell;
@@ -283,13 +283,24 @@ pub(crate) struct Sources<'a> {
     pub(crate) observation: &'a Observation,
 }
 
+impl Sources<'_> {
+    /// Whether there is a process of a worker, here or elsewhere.
+    fn knows(&self, worker: &str) -> bool {
+        self.roll.children.iter().any(|child| child.worker == worker)
+            || self.observation.instances.iter().any(|(name, _)| name == worker)
+    }
+}
+
 /// Joins what supervisor, checker and collector know.
 pub(crate) fn assemble(sources: Sources<'_>, now: Timestamp) -> Snapshot {
     let Sources { facts, roll, observation, .. } = sources;
     Snapshot {
         manager: manager_view(facts, roll, &observation.redis, now),
         redis: observation.redis.clone(),
-        workers: WORKERS.iter().map(|worker| worker_view(worker.name, sources, now)).collect(),
+        workers: every()
+            .filter(|worker| !worker.is_on_demand() || sources.knows(worker.name))
+            .map(|worker| worker_view(worker.name, sources, now))
+            .collect(),
         streams: observation.groups.clone(),
         queues: observation.queues.clone(),
         partitions: totals::several(&observation.partitions),

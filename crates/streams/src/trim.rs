@@ -40,9 +40,42 @@ pub async fn trim(
     keep_from: EntryId,
     required: &[String],
 ) -> Result<Trimmed, Error> {
+    let keep = Keep { entries: keep_entries, from: keep_from };
+    trim_for(session, stream, keep, &Readers { required, abandoned: &[] }).await
+}
+
+/// What stays although everybody has settled it.
+#[derive(Debug, Clone, Copy)]
+pub struct Keep {
+    /// So many of the youngest.
+    pub entries: u64,
+    /// This id and younger ones.
+    pub from: EntryId,
+}
+
+/// Groups that are known by name.
+#[derive(Debug, Clone, Copy)]
+pub struct Readers<'a> {
+    /// Without these nothing may be removed.
+    pub required: &'a [String],
+    /// Nobody reads for these, and nobody is to: nothing waits for them.
+    pub abandoned: &'a [String],
+}
+
+/// As [`trim`], and past groups that nobody reads for any more.
+///
+/// # Redis
+/// As [`trim`].
+pub async fn trim_for(
+    session: &mut Session,
+    stream: &str,
+    keep: Keep,
+    readers: &Readers<'_>,
+) -> Result<Trimmed, Error> {
     let mut call = TRIM.call(&[stream]);
-    call.arg(keep_entries).arg(keep_from.to_string()).arg(LIMIT);
-    for group in required {
+    call.arg(keep.entries).arg(keep.from.to_string()).arg(LIMIT);
+    call.arg(u64::try_from(readers.required.len()).unwrap_or(u64::MAX));
+    for group in readers.required.iter().chain(readers.abandoned) {
         call.arg(group);
     }
     let origin = Origin { operation: "trim", key: stream };

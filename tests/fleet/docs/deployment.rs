@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
-use printery_events::topology::WORKERS;
+use printery_events::topology::{WORKERS, every};
 use serde_json::Value;
 
 use super::{PROGRAMS, read, root};
@@ -34,14 +34,15 @@ fn compose_has_the_control_plane_and_one_service_for_each_worker() {
     let compose = compose();
     let services = compose["services"].as_object().expect("services");
     let kinds: BTreeSet<String> = services.values().filter_map(kind).collect();
-    let mut expected: BTreeSet<String> =
-        WORKERS.iter().map(|worker| worker.name.to_owned()).collect();
+    let mut expected: BTreeSet<String> = every().map(|worker| worker.name.to_owned()).collect();
     expected.insert("none".to_owned());
     assert_eq!(kinds, expected);
-    for worker in WORKERS {
+    for worker in every() {
         let service = services.get(worker.name);
         let runs = service.and_then(kind);
         assert_eq!(runs.as_deref(), Some(worker.name), "`--scale {}=3` must scale it", worker.name);
+        let profiles = service.map(|service| service["profiles"].is_array());
+        assert_eq!(profiles, Some(worker.is_on_demand()), "{} is started by `up`", worker.name);
     }
 }
 

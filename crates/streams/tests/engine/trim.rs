@@ -1,6 +1,6 @@
 //! Trim: nothing goes that any group has not settled, or that either retention keeps.
 
-use printery_streams::trim::{Trimmed, trim};
+use printery_streams::trim::{Keep, Readers, Trimmed, trim, trim_for};
 use printery_streams::{EntryId, ErrorKind};
 use printery_testkit::RedisServer;
 
@@ -176,4 +176,16 @@ async fn a_full_redis_can_be_trimmed() {
     group(&scene, GROUP, 10, &[]).await;
     scene.fill_memory().await;
     assert_eq!(trimmed(&mut scene, 0, ALL, &[GROUP]).await, Trimmed::Removed(9));
+}
+
+#[tokio::test]
+async fn nothing_waits_for_a_group_that_nobody_reads_for_any_more() {
+    let mut scene = ten().await;
+    group(&scene, GROUP, 10, &[8]).await;
+    group(&scene, SECOND, 3, &[2]).await;
+    let keep = Keep { entries: 0, from: ALL };
+    let (required, abandoned) = ([GROUP.to_owned()], [SECOND.to_owned()]);
+    let readers = Readers { required: &required, abandoned: &abandoned };
+    let trimmed = trim_for(&mut scene.session, SOURCE, keep, &readers).await.unwrap();
+    assert_eq!((trimmed, left(&scene).await), (Trimmed::Removed(7), vec![8, 9, 10]));
 }

@@ -4,7 +4,7 @@
 //! is not chosen. It reads, and decides nothing about what happens to them.
 
 use clap::Args;
-use printery_events::topology::{WORKERS, Worker};
+use printery_events::topology::{Worker, every};
 use printery_fleet::dead_letters::{DeadLetter, Filter, Pages};
 use printery_streams::EntryId;
 use printery_streams::browse::{self, Entry};
@@ -231,8 +231,11 @@ fn whose(sources: &[Source]) -> String {
     let mut partitions: Vec<usize> = sources.iter().filter_map(|source| source.partition).collect();
     partitions.sort_unstable();
     partitions.dedup();
-    let of =
-        if workers.len() == WORKERS.len() { "all workers".to_owned() } else { workers.join(", ") };
+    let of = if workers.len() == every().count() {
+        "all workers".to_owned()
+    } else {
+        workers.join(", ")
+    };
     match partitions.as_slice() {
         [one] => format!("{of} (partition {one})"),
         _ => of,

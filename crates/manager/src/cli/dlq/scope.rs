@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 use jiff::Timestamp;
-use printery_events::topology::{WORKERS, Worker};
+use printery_events::topology::{Worker, every};
 use printery_fleet::dead_letters::Filter;
 use printery_streams::{Clock, Keys, Partition, Session};
 
@@ -100,7 +100,7 @@ impl Scope {
                 )));
             }
             (Some(one), _) | (None, Some(one)) => vec![one],
-            (None, None) => WORKERS.to_vec(),
+            (None, None) => every().collect(),
         };
         let partitions = target.partitions.all().len();
         if let Some(wanted) = self.partition.filter(|wanted| *wanted >= partitions) {
