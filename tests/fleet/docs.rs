@@ -17,13 +17,14 @@ use printery_events::topology::WORKERS;
 const DOCUMENTS: [&str; 3] = ["README.md", "crates/README.md", "deploy/RUNBOOK.md"];
 
 /// Every program of the workspace.
-const PROGRAMS: [&str; 6] = [
+const PROGRAMS: [&str; 7] = [
     "printery-workers",
     "printery-validator",
     "printery-dependency-checker",
     "printery-health-monitor",
     "printery-notifier",
     "printery-shield-listener",
+    "printery-store",
 ];
 
 /// The folder of the whole project.

@@ -32,6 +32,7 @@ mod garbage;
 mod gate;
 mod guards;
 mod happy_path;
+mod history;
 mod network;
 mod observability;
 mod order;

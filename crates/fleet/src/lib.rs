@@ -8,6 +8,7 @@ pub mod dead_letters;
 pub mod deployments;
 pub mod destinations;
 pub mod instances;
+pub mod jobs;
 pub mod notices;
 pub mod operator_log;
 pub mod orders;

@@ -7,6 +7,7 @@
 mod change;
 mod find;
 mod name;
+mod older;
 mod trigger;
 
 use serde::Serialize;
@@ -20,6 +21,7 @@ use crate::jobs::name::JobName;
 
 pub(crate) use change::{Refusal, cancel, retry};
 pub(crate) use find::{Page, get, list};
+pub(crate) use older::{get_whole, list_whole};
 pub(crate) use trigger::{NotTriggered, trigger};
 
 /// Where a job stands.

@@ -11,7 +11,9 @@ use std::time::Duration;
 
 use printery_events::topology::Worker;
 use printery_harness::args::{CommonArgs, environment};
+use printery_streams::Partition;
 
+use crate::archive::{Archive, Program};
 use crate::child::{Launch, OnSilence};
 use crate::settings::Settings;
 use crate::supervisor::Enrolled;
@@ -60,6 +62,24 @@ pub(crate) fn stages(common: &CommonArgs, settings: &Settings) -> io::Result<Vec
     Ok([first, others].into_iter().filter(|stage| !stage.is_empty()).collect())
 }
 
+/// Prepares the process that remembers jobs, where there is to be one; starts nothing.
+///
+/// # Errors
+/// This program's own place in the file system is unknown.
+pub(crate) fn archive(
+    common: &CommonArgs,
+    address: Option<&str>,
+    home: &Partition,
+) -> io::Result<Archive> {
+    let Some(address) = address else { return Ok(Archive::default()) };
+    Ok(Archive::new(Program {
+        path: program_directory()?.join("printery-store"),
+        environment: shared_environment(common, "off"),
+        address: address.to_owned(),
+        fleet: format!("{} {}", home.redis.address(), home.keys.prefix()),
+    }))
+}
+
 /// Replaces this process by a worker's program; returns only when that fails.
 pub(crate) fn become_worker(common: &CommonArgs, worker: &'static Worker) -> (PathBuf, io::Error) {
     let directory = match program_directory() {
@@ -103,6 +123,12 @@ fn child_environment(
 /// What flags said, as the variables that mean the same; what they did not say is inherited.
 fn worker_environment(common: &CommonArgs, worker: &'static Worker, http: &str) -> Environment {
     let concurrency = format!("{}_CONCURRENCY", worker.name.replace('-', "_").to_uppercase());
+    let told = common.concurrency.as_ref().map(|value| (concurrency, Some(value.into())));
+    told.into_iter().chain(shared_environment(common, http)).collect()
+}
+
+/// The same for what every program of the fleet reads.
+fn shared_environment(common: &CommonArgs, http: &str) -> Environment {
     let told = [
         ("REDIS_URL", &common.redis_url),
         ("PRINTERY_REDIS_CA", &common.redis_ca),
@@ -121,7 +147,6 @@ fn worker_environment(common: &CommonArgs, worker: &'static Worker, http: &str) 
         ("SHUTDOWN_TIMEOUT", &common.shutdown_timeout),
         ("PRINTERY_ENCODING", &common.encoding),
         ("SLACK_WEBHOOK_URL", &common.slack_webhook),
-        (concurrency.as_str(), &common.concurrency),
     ];
     let told = told.into_iter().filter_map(|(name, value)| {
         value.as_ref().map(|value| (name.to_owned(), Some(value.into())))

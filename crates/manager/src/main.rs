@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod api;
+mod archive;
 mod checker;
 mod child;
 mod cli;

@@ -109,6 +109,8 @@ async fn manage(common: &CommonArgs, settings: &Settings) -> Result<Ending, Abor
     let supervisor = launch::stages(common, settings)
         .and_then(|stages| Supervisor::try_new(settings.plan, stages))
         .map_err(|error| Abort::new(exit::FAILED, format!("cannot prepare workers: {error}")))?;
+    let archive = launch::archive(common, settings.archive.as_deref(), partitions.home())
+        .map_err(|error| Abort::new(exit::FAILED, format!("cannot prepare the store: {error}")))?;
     let checker = Checker::new(settings.health_check_interval, supervisor.watch());
     let (collector, collected) = Collector::new(&partitions, &settings.fleet.stages);
     if let Some((listener, guard)) = listen(settings).await? {
@@ -118,7 +120,8 @@ async fn manage(common: &CommonArgs, settings: &Settings) -> Result<Ending, Abor
             unwell: checker.watch(),
             collected: collected.clone(),
             recorder: recorder.clone(),
-            desk: Desk::new(shared.clone(), settings.fleet.clone(), partitions.clone()),
+            desk: Desk::new(shared.clone(), settings.fleet.clone(), partitions.clone())
+                .with(archive.clone()),
         };
         serve(&mut background, listener, api::routes(api, guard));
     }
@@ -133,7 +136,10 @@ async fn manage(common: &CommonArgs, settings: &Settings) -> Result<Ending, Abor
     let kinds = settings.chosen.workers.iter().map(|worker| worker.name).collect();
     background.spawn(Steward::new(partitions.home(), supervisor.commands(), kinds).run());
     background.spawn(upkeep(recorder));
-    Ok(supervise(supervisor, shutdown, &collected).await)
+    let ending = supervise(supervisor, shutdown, &collected).await;
+    // Last, so that it sees what the workers settled while they stopped.
+    archive.stop().await;
+    Ok(ending)
 }
 
 async fn supervise(supervisor: Supervisor, shutdown: Shutdown, collected: &Collected) -> Ending {

@@ -16,6 +16,7 @@ use secrecy::SecretString;
 
 use crate::api::access::Tokens;
 use crate::api::guard::Guard;
+use crate::archive::plan::ArchiveArgs;
 use crate::restart::RestartPolicy;
 use crate::roster::Plan;
 use crate::services::{Chosen, Said, choose, owner_variable};
@@ -65,6 +66,8 @@ pub(crate) struct ManagerArgs {
     /// How long the start waits for a worker to be ready before it goes on without it
     #[arg(long, env = "PRINTERY_START_TIMEOUT", value_name = "DURATION", global = true)]
     pub(crate) start_timeout: Option<String>,
+    #[command(flatten)]
+    pub(crate) archive: ArchiveArgs,
 }
 
 impl ManagerArgs {
@@ -80,7 +83,7 @@ impl ManagerArgs {
             &mut self.services,
             &mut self.override_services,
         ]);
-        self
+        Self { archive: self.archive.without_blanks(), ..self }
     }
 }
 
@@ -131,6 +134,8 @@ pub(crate) struct Settings {
     pub(crate) health_check_interval: Duration,
     /// Who may ask the API; none where HTTP is off.
     pub(crate) guard: Option<Guard>,
+    /// Where jobs are kept beyond Redis; none where they are not.
+    pub(crate) archive: Option<String>,
 }
 
 impl Settings {
@@ -160,12 +165,22 @@ impl Settings {
         let health_check_interval = read.health_check_interval(own);
         let is_manager = supervised || !matches!(mode, Mode::One(_));
         let guard = if is_manager { read.guard(&common) } else { None };
+        let archive = read.archive(&own.archive);
         match (shared, fleet) {
             (Some(shared), Some(fleet)) if read.problems.is_empty() => {
                 let shutdown_timeout = shared.shutdown_timeout;
                 let plan = Plan { restart, start_timeout, shutdown_timeout, hand_back: HAND_BACK };
                 let chosen = chosen(mode, own);
-                Ok(Self { shared, fleet, mode, chosen, plan, health_check_interval, guard })
+                Ok(Self {
+                    shared,
+                    fleet,
+                    mode,
+                    chosen,
+                    plan,
+                    health_check_interval,
+                    guard,
+                    archive,
+                })
             }
             _ => Err(Problems(read.problems)),
         }
@@ -266,6 +281,13 @@ impl Reader {
                 false
             }
         }
+    }
+
+    fn archive(&mut self, said: &ArchiveArgs) -> Option<String> {
+        said.address().unwrap_or_else(|problem| {
+            self.problems.push(problem);
+            None
+        })
     }
 
     fn max_restarts(&mut self, said: Option<&str>) -> u32 {

@@ -11,6 +11,7 @@ use printery_harness::settings::Settings;
 use printery_streams::Partitions;
 
 use crate::api::error::ApiError;
+use crate::archive::Archive;
 use crate::cli::output::Output;
 use crate::cli::target::Target;
 
@@ -20,12 +21,24 @@ pub(crate) struct Desk {
     settings: Arc<Settings>,
     fleet: Arc<Fleet>,
     partitions: Partitions,
+    archive: Archive,
 }
 
 impl Desk {
     /// Puts together what the manager was told.
     pub(crate) fn new(settings: Settings, fleet: Fleet, partitions: Partitions) -> Self {
-        Self { settings: Arc::new(settings), fleet: Arc::new(fleet), partitions }
+        let (settings, fleet) = (Arc::new(settings), Arc::new(fleet));
+        Self { settings, fleet, partitions, archive: Archive::default() }
+    }
+
+    /// Adds what remembers jobs beyond Redis.
+    pub(crate) fn with(self, archive: Archive) -> Self {
+        Self { archive, ..self }
+    }
+
+    /// What remembers jobs beyond Redis, or that nothing does.
+    pub(crate) fn archive(&self) -> &Archive {
+        &self.archive
     }
 
     /// What one request works on; its connection is made when it is first used.

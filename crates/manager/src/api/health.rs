@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::api::Api;
+use crate::archive::Standing;
 use crate::roll::State as ChildState;
 use crate::snapshot::{ManagerState, RedisView, Snapshot, WorkerState, WorkerView};
 
@@ -60,7 +61,7 @@ pub(crate) struct Readiness {
 
 /// Answers `GET /health`.
 pub(crate) async fn health(State(api): State<Api>) -> Response {
-    let health = judge(&api.last());
+    let health = judge(&api.last(), api.desk.archive().standing());
     let status = match health.status {
         Wellness::Ok | Wellness::Degraded => StatusCode::OK,
         Wellness::Failing => StatusCode::SERVICE_UNAVAILABLE,
@@ -75,8 +76,9 @@ pub(crate) async fn ready(State(api): State<Api>) -> Response {
     (status, Json(readiness)).into_response()
 }
 
-fn judge(snapshot: &Snapshot) -> Health {
+fn judge(snapshot: &Snapshot, archive: Option<Standing>) -> Health {
     let mut parts = BTreeMap::new();
+    parts.extend(archive.map(|standing| ("store".to_owned(), store(standing))));
     parts.insert("process".to_owned(), process(snapshot));
     parts.insert("redis".to_owned(), redis(&snapshot.redis, snapshot.timestamp));
     for one in &snapshot.workers {
@@ -100,6 +102,16 @@ fn process(snapshot: &Snapshot) -> Part {
         ManagerState::Draining => "draining",
     };
     Part { status: Wellness::Ok, detail: detail.to_owned() }
+}
+
+/// No event waits for it, so it never fails the whole.
+fn store(standing: Standing) -> Part {
+    let (status, detail) = match standing {
+        Standing::Lazy => (Wellness::Ok, "lazy: it starts with the first question".to_owned()),
+        Standing::Running => (Wellness::Ok, "running".to_owned()),
+        Standing::Degraded(problem) => (Wellness::Degraded, problem),
+    };
+    Part { status, detail }
 }
 
 fn redis(redis: &RedisView, now: Timestamp) -> Part {
@@ -161,7 +173,7 @@ mod tests {
         for (validator, expected) in table {
             let notifier = child("notifier", State::Running);
             let whole = snapshot(vec![validator.clone(), notifier], &observation(), 100);
-            assert_eq!(judge(&whole).status, expected, "{validator:?}");
+            assert_eq!(judge(&whole, None).status, expected, "{validator:?}");
         }
     }
 
@@ -171,7 +183,19 @@ mod tests {
         found.redis.up = false;
         for (since, expected) in [(97, Wellness::Degraded), (95, Wellness::Failing)] {
             found.redis.down_since = Some(Timestamp::from_second(since).unwrap());
-            assert_eq!(judge(&snapshot(Vec::new(), &found, 100)).status, expected);
+            assert_eq!(judge(&snapshot(Vec::new(), &found, 100), None).status, expected);
+        }
+    }
+
+    #[test]
+    fn a_history_out_of_order_degrades_and_nothing_more() {
+        let whole = snapshot(vec![child("validator", State::Running)], &observation(), 100);
+        for (standing, expected) in [
+            (Standing::Lazy, Wellness::Ok),
+            (Standing::Running, Wellness::Ok),
+            (Standing::Degraded("the disk is full".to_owned()), Wellness::Degraded),
+        ] {
+            assert_eq!(judge(&whole, Some(standing)).status, expected);
         }
     }
 

@@ -18,7 +18,7 @@ use serde_json::{Map, Value, json};
 use crate::api::Api;
 use crate::api::access::Caller;
 use crate::api::error::{ApiError, json_body};
-use crate::jobs::{self, Job, NotTriggered, Page, Refusal, Status};
+use crate::jobs::{self, NotTriggered, Page, Refusal, Status};
 
 /// Jobs of an answer when nobody says.
 const LIMIT: usize = 10;
@@ -129,11 +129,11 @@ pub(crate) async fn jobs(
     let status = asked.status.map(|word| status_named(&word)).transpose()?;
     let limit = asked.limit.unwrap_or(LIMIT).clamp(1, MOST);
     let page = Page { status, limit, offset: asked.offset.unwrap_or(0) };
-    let listed = jobs::list(&mut api.desk.target(), worker, page).await?;
-    let shown: Vec<Value> = listed.jobs.iter().map(Job::to_json).collect();
+    let listed = jobs::list_whole(&mut api.desk.target(), api.desk.archive(), worker, page).await?;
+    let (total, has_more) = (listed.total, listed.has_more);
     Ok(Json(json!({
-        "pipelineId": worker.name, "jobs": shown, "total": listed.total,
-        "hasMore": listed.has_more, "timestamp": Timestamp::now(),
+        "pipelineId": worker.name, "jobs": listed.shown(), "total": total,
+        "hasMore": has_more, "timestamp": Timestamp::now(),
     })))
 }
 
@@ -149,8 +149,8 @@ pub(crate) async fn job(
     State(api): State<Api>,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, ApiError> {
-    let found = jobs::get(&mut api.desk.target(), &id).await?;
-    found.map(|job| Json(job.to_json())).ok_or_else(|| unknown(&id))
+    let found = jobs::get_whole(&mut api.desk.target(), api.desk.archive(), &id).await?;
+    found.map(Json).ok_or_else(|| unknown(&id))
 }
 
 /// Answers `POST /api/jobs/:id/cancel|retry`.

@@ -96,6 +96,11 @@ async fn status_shows_workers_streams_and_queues_and_groups_come_back() {
     let streams = fleet["streams"].as_array().unwrap();
     assert!(streams.iter().all(|stream| stream["exists"] == true && stream["lag"] == 0));
     assert_eq!(fleet["queues"][3]["dead_letters"], 0);
+    let ids = |pipeline: &Value| pipeline["id"].as_str().map(str::to_owned);
+    let pipelines: Vec<_> = fleet["pipelines"].as_array().unwrap().iter().filter_map(ids).collect();
+    assert_eq!(pipelines, ["validator", "dependency-checker", "health-monitor", "notifier"]);
+    let nothing = serde_json::json!({ "queued": 0, "active": 0, "retrying": 0, "failed": 0 });
+    assert_eq!((&fleet["queue"], &fleet["store"]), (&nothing, &Value::Null));
     assert_eq!(served.get("/ready").await.0, 200);
     let (status, worker) = served.json("/api/workers/validator").await;
     assert_eq!((status, &worker["pid"]), (200, &fleet["workers"][0]["pid"]));
@@ -108,12 +113,24 @@ async fn a_status_that_is_asked_for_shows_what_was_just_published() {
     served.json("/api/status").await;
     let connection = redis.connect().await;
     connection.add("materi:events:deployment:deployment:started", &[("id", "1")]).await;
+    let happening = printery_fleet::activity::Happening {
+        kind: "worker:ready".to_owned(),
+        subject: "validator".to_owned(),
+        ..printery_fleet::activity::Happening::default()
+    };
+    let home = printery_streams::Redis::try_new(&redis.url(), SOON).unwrap();
+    let keys = printery_streams::Keys::new("materi");
+    printery_fleet::activity::tell(&mut home.session(), &keys, &happening).await.unwrap();
     let waiting = printery_testkit::eventually("the entry is shown", SOON, async || {
         let (_, groups) = served.json("/api/groups").await;
         let lag = &groups[0]["lag"];
         if *lag == 1 { Ok(lag.clone()) } else { Err(groups.to_string()) }
     });
     assert_eq!(waiting.await, 1);
+    let (_, fleet) = served.json("/api/status").await;
+    assert_eq!((&fleet["pipelines"][0]["queued"], &fleet["activeJobs"]), (&1.into(), &0.into()));
+    let recent = fleet["recentActivity"].as_array().unwrap();
+    assert!(recent.iter().any(|one| one["kind"] == "worker:ready"), "{recent:?}");
 }
 
 #[tokio::test]

@@ -6,12 +6,10 @@
 use std::fmt;
 
 use printery_events::topology::{WORKERS, Worker};
+use printery_fleet::jobs::{MANUAL, is_manual, of_event};
 use printery_streams::EntryId;
 
 use crate::cli::explain::search::Item;
-
-/// What stands between worker and time of a job that a person asked for.
-const MANUAL: &str = "-manual-";
 
 /// A job's name, taken apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,12 +57,7 @@ impl JobName {
 
     /// Whether a text is the name of a job that a person asked for.
     pub(crate) fn is_manual(text: &str) -> bool {
-        let rest = WORKERS
-            .iter()
-            .find_map(|one| text.strip_prefix(one.name).and_then(|rest| rest.strip_prefix(MANUAL)));
-        rest.is_some_and(|rest| {
-            !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-')
-        })
+        WORKERS.iter().any(|one| is_manual(one.name, text))
     }
 
     /// Takes a name apart.
@@ -86,7 +79,9 @@ impl fmt::Display for JobName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Manual { event_id, .. } => f.write_str(event_id),
-            Self::Event { worker, deployment, entry } => write!(f, "{worker}-{deployment}-{entry}"),
+            Self::Event { worker, deployment, entry } => {
+                f.write_str(&of_event(worker, deployment, *entry))
+            }
         }
     }
 }
