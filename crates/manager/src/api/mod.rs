@@ -6,6 +6,7 @@
 //! Source: contract §9.
 
 pub(crate) mod access;
+mod activity;
 mod attempts;
 mod dead_letters;
 mod deployments;
@@ -22,6 +23,7 @@ mod pipelines;
 mod route;
 pub(crate) mod server;
 mod status;
+mod stream;
 mod table;
 mod targets;
 

@@ -5,8 +5,8 @@
 use crate::api::access::Need::{Emit, Look, Nothing, Operate};
 use crate::api::route::Route;
 use crate::api::{
-    dead_letters, deployments, events, health, metrics, openapi, orders, page, pipelines, status,
-    targets,
+    activity, dead_letters, deployments, events, health, metrics, openapi, orders, page, pipelines,
+    status, stream, targets,
 };
 
 const JSON: &[&str] = &["application/json"];
@@ -45,6 +45,10 @@ fn fleet() -> Vec<Route> {
         Route::post("/api/workers/{id}/{verb}", Operate, order, orders::order)
             .takes(JSON)
             .status(202),
+        Route::get("/api/activity", Look, "What happened last", activity::activity)
+            .query(&[("limit", "1 to 100, 20 by default")]),
+        Route::get("/api/events/stream", Look, "What happens, as it happens", stream::stream)
+            .gives("text/event-stream"),
         Route::get("/api/groups", Look, "Every stream, as its groups see it", status::groups),
         Route::get("/api/metrics/targets", Look, targets, targets::targets),
     ]

@@ -7,7 +7,7 @@ use printery_harness::args::CommonArgs;
 use printery_harness::settings::{Defaults, Settings};
 use printery_testkit::RedisServer;
 use serde_json::Value;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
@@ -73,13 +73,13 @@ impl Served {
         (status, serde_json::from_str(&body).unwrap_or_else(|error| panic!("{error}: {body}")))
     }
 
-    /// Sends bytes and gives the first line of the answer.
+    /// Sends bytes and gives the first line of the answer, whose end is not waited for.
     async fn raw(&self, request: &str) -> String {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.unwrap();
-        answer.lines().next().unwrap_or_default().to_owned()
+        BufReader::new(stream).read_line(&mut answer).await.unwrap();
+        answer.trim_end().to_owned()
     }
 }
 

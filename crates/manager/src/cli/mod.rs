@@ -16,7 +16,7 @@ mod doctor;
 mod events;
 pub(crate) mod explain;
 pub(crate) mod failure;
-mod follower;
+pub(crate) mod follower;
 pub(crate) mod gist;
 mod group;
 mod health;

@@ -277,3 +277,44 @@ async fn the_books_balance_after_a_job_was_taken_back() {
     let words = ["HGET", "materi:printery:ledger:validator", &counter];
     assert_eq!(connection.text(&words).await.as_deref(), Some("1"));
 }
+
+#[tokio::test]
+async fn whoever_follows_hears_of_events_and_jobs_and_misses_nothing_after_a_break() {
+    let redis = RedisServer::start().await;
+    let served = Served::start(&redis, Guard::Loopback, true).await;
+    let follow = async |last: &str| {
+        let mut stream = TcpStream::connect(served.address).await.unwrap();
+        let request = format!("GET /api/events/stream HTTP/1.1\r\nHost: localhost\r\n{last}\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        stream
+    };
+    let hear = async |stream: &mut TcpStream, text: &mut String, wanted: &str| {
+        tokio::time::timeout(SOON, async {
+            while !text.contains(wanted) {
+                let mut bytes = [0; 4096];
+                let count = stream.read(&mut bytes).await.unwrap();
+                assert!(count > 0, "{text}");
+                text.push_str(&String::from_utf8_lossy(&bytes[..count]));
+            }
+        })
+        .await
+        .unwrap_or_else(|_| panic!("{wanted} is not in {text}"));
+    };
+    let mut text = String::new();
+    let mut stream = follow("").await;
+    hear(&mut stream, &mut text, "\r\n\r\n").await;
+    served.post("/api/events", "application/cloudevents+json", &started("e-1").to_string()).await;
+    hear(&mut stream, &mut text, "job:created").await;
+    assert!(text.contains("event: deployment:started"), "{text}");
+    assert!(text.contains("\"jobId\":\"validator-d-1-"), "{text}");
+    let id = text.split("id: ").nth(1).unwrap().lines().next().unwrap().to_owned();
+    drop(stream);
+    served.post("/api/events", "application/cloudevents+json", &started("e-2").to_string()).await;
+    let mut text = String::new();
+    let mut again = follow(&format!("Last-Event-ID: {id}\r\n")).await;
+    hear(&mut again, &mut text, "\"id\":\"e-2\"").await;
+    let wrong = served.raw("GET /api/events/stream HTTP/1.0\r\nLast-Event-ID: x\r\n\r\n").await;
+    assert_eq!(wrong, "HTTP/1.0 400 Bad Request");
+    let (status, feed) = served.json("/api/activity?limit=1").await;
+    assert_eq!((status, &feed["activity"][0]["type"]), (200, &json!("deployment:started")));
+}
