@@ -12,7 +12,7 @@ use printery_testkit::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::site::{PREFIX, SOON, Site, fleet_file};
+use crate::site::{PREFIX, SOON, Site, fleet_file, parsed};
 
 /// A fleet with a history of its own.
 struct Remembered {
@@ -107,6 +107,8 @@ async fn the_first_question_starts_one_store_which_knows_what_redis_has_forgotte
     let (one, other) = tokio::join!(asked(&addr, JOBS), asked(&addr, JOBS));
     assert_eq!((&one["total"], &other["total"]), (&json!(3), &json!(3)));
     assert_eq!(stores(&manager).len(), 1, "{}", manager.report());
+    let counts = asked(&addr, "/api/pipelines/validator/stats").await;
+    assert_eq!((&counts["counts"]["completed"], &counts["of"]), (&json!(3), &json!("history")));
     let kept = sqlite(
         &file,
         "SELECT status, COUNT(*) FROM jobs WHERE pipeline_id = 'validator' GROUP BY 1",
@@ -131,6 +133,12 @@ async fn the_first_question_starts_one_store_which_knows_what_redis_has_forgotte
         assert_eq!(job[name], was[name], "{name}");
     }
     assert_eq!(asked(&addr, &format!("{JOBS}?status=failed")).await["total"], json!(0));
+
+    let words = ["job", "list", "validator", "--json"];
+    let url = file.display().to_string();
+    let typed = fleet.told(fleet.site.launch("printery-workers"), &url).args(words).start();
+    assert_eq!(typed.wait(SOON).await, Ended::Code(0), "{}", typed.report());
+    assert_eq!(parsed(&typed.stdout().join("\n"))["total"], json!(3));
 
     let killed = stores(&manager);
     manager.kill9_descendant(killed[0]);

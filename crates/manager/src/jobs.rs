@@ -20,8 +20,8 @@ use crate::cli::times::timestamp;
 use crate::jobs::name::JobName;
 
 pub(crate) use change::{Refusal, cancel, retry};
-pub(crate) use find::{Page, get, list};
-pub(crate) use older::{get_whole, list_whole};
+pub(crate) use find::{Page, get};
+pub(crate) use older::{get_whole, list_whole, stats};
 pub(crate) use trigger::{NotTriggered, trigger};
 
 /// Where a job stands.

@@ -137,6 +137,15 @@ pub(crate) async fn jobs(
     })))
 }
 
+/// Answers `GET /api/pipelines/:worker/stats`.
+pub(crate) async fn stats(
+    State(api): State<Api>,
+    Path(name): Path<String>,
+) -> Result<Json<Value>, ApiError> {
+    let worker = pipeline(&name)?;
+    Ok(Json(jobs::stats(&mut api.desk.target(), api.desk.archive(), worker).await?))
+}
+
 fn status_named(word: &str) -> Result<Status, ApiError> {
     Status::parse(word).ok_or_else(|| {
         let known = Status::ALL.map(|(_, name)| name).join(", ");

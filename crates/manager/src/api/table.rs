@@ -111,6 +111,7 @@ fn jobs() -> Vec<Route> {
             .status(201),
         Route::get("/api/pipelines/{worker}/jobs", Look, "A worker's jobs", pipelines::jobs)
             .query(PAGE),
+        Route::get("/api/pipelines/{worker}/stats", Look, "Counts of jobs", pipelines::stats),
         Route::get("/api/jobs/{id}", Look, "One job", pipelines::job),
         Route::post("/api/jobs/{id}/{verb}", Operate, change, pipelines::change).takes(JSON),
     ]

@@ -7,16 +7,20 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use printery_events::topology::{WORKERS, Worker};
 use printery_harness::args::CommonArgs;
+use printery_harness::exit;
 use serde_json::{Value, json};
 
+use crate::archive::plan::ArchiveArgs;
+use crate::archive::{Archive, Standing};
 use crate::cli::dlq::list::or_dash;
 use crate::cli::failure::Failure;
 use crate::cli::operator::Actor;
 use crate::cli::output::{Tone, clean};
 use crate::cli::table::{Cell, Table};
-use crate::cli::target::{Target, on_redis, worker_named};
+use crate::cli::target::{PROGRAM, Target, on_redis, worker_named};
 use crate::cli::times::moment;
 use crate::jobs::{self, Job, Page, Refusal, Status};
+use crate::launch;
 
 /// What to do with jobs.
 #[derive(Debug, Subcommand)]
@@ -72,14 +76,20 @@ pub(crate) struct ChangeArgs {
 }
 
 /// Does what was typed.
-pub(crate) fn job(common: &CommonArgs, verb: &JobVerb) -> ExitCode {
+pub(crate) fn job(common: &CommonArgs, kept: &ArchiveArgs, verb: &JobVerb) -> ExitCode {
     match verb {
-        JobVerb::List(args) => {
-            on_redis(common, "list jobs", async |target| list(target, args).await)
-        }
-        JobVerb::Show(args) => {
-            on_redis(common, "show the job", async |target| show(target, args).await)
-        }
+        JobVerb::List(args) => on_redis(common, "list jobs", async |target| {
+            let archive = archive(common, kept, target)?;
+            let listed = list(target, &archive, args).await;
+            concluded(&archive).await;
+            listed
+        }),
+        JobVerb::Show(args) => on_redis(common, "show the job", async |target| {
+            let archive = archive(common, kept, target)?;
+            let shown = show(target, &archive, args).await;
+            concluded(&archive).await;
+            shown
+        }),
         JobVerb::Cancel(args) => on_redis(common, "cancel the job", async |target| {
             let changed = jobs::cancel(target, &args.one.id, &args.actor.name()).await;
             told(target, &args.one, changed)
@@ -91,7 +101,23 @@ pub(crate) fn job(common: &CommonArgs, verb: &JobVerb) -> ExitCode {
     }
 }
 
-async fn list(target: &mut Target, args: &ListArgs) -> Result<(), Failure> {
+/// The history as the manager has it: its process is asked where it runs, otherwise one is
+/// started for this command.
+fn archive(common: &CommonArgs, kept: &ArchiveArgs, target: &Target) -> Result<Archive, Failure> {
+    let address = kept.address().map_err(Failure::usage)?;
+    launch::archive(common, address.as_deref(), target.partitions.home())
+        .map_err(|error| Failure::failed(format!("cannot prepare the store: {error}")))
+}
+
+/// Says what the history could not tell, and ends what was started for it.
+async fn concluded(archive: &Archive) {
+    if let Some(Standing::Degraded(problem)) = archive.standing() {
+        exit::report(PROGRAM, &format!("older jobs are not shown: {problem}"));
+    }
+    archive.stop().await;
+}
+
+async fn list(target: &mut Target, archive: &Archive, args: &ListArgs) -> Result<(), Failure> {
     let status = args.status.as_deref().map(|word| {
         let known = Status::ALL.map(|(_, name)| name).join(", ");
         let wrong = || Failure::usage(format!("--status {word:?} must be one of {known}"));
@@ -103,18 +129,21 @@ async fn list(target: &mut Target, args: &ListArgs) -> Result<(), Failure> {
         Some(name) => vec![worker_named(name)?],
         None => WORKERS.to_vec(),
     };
-    let (mut all, mut total) = (Vec::new(), 0);
+    let (mut all, mut older, mut total) = (Vec::new(), Vec::new(), 0);
     for worker in workers {
-        let listed = jobs::list(target, worker, page).await?;
+        let listed = jobs::list_whole(target, archive, worker, page).await?;
         total += listed.total;
         all.extend(listed.jobs);
+        older.extend(listed.older);
     }
     all.sort_by_key(|job: &Job| std::cmp::Reverse(job.item.entry));
+    // The text of a moment sorts as the moment.
+    older.sort_by(|a: &Value, b| text(b, "createdAt").cmp(text(a, "createdAt")));
     if args.json {
-        let shown: Vec<Value> = all.iter().map(Job::to_json).collect();
+        let shown: Vec<Value> = all.iter().map(Job::to_json).chain(older).collect();
         return Ok(target.out.json(&json!({ "jobs": shown, "total": total }))?);
     }
-    if all.is_empty() {
+    if all.is_empty() && older.is_empty() {
         return Ok(target.out.line("no jobs")?);
     }
     let mut table = Table::new(&["STATUS", "WORKER", "SINCE", "DEPLOYMENT", "JOB"]);
@@ -127,13 +156,28 @@ async fn list(target: &mut Target, args: &ListArgs) -> Result<(), Failure> {
             job.id.as_str().into(),
         ]);
     }
+    for job in &older {
+        let status = Status::parse(text(job, "status"));
+        table.row([
+            Cell::new(status.map_or(Tone::Plain, tone), text(job, "status")),
+            text(job, "pipelineId").into(),
+            text(job, "createdAt").into(),
+            or_dash(text(job, "deploymentId")).into(),
+            text(job, "id").into(),
+        ]);
+    }
     let colour = target.out.colour();
     Ok(target.out.lines(table.lines(colour))?)
 }
 
-async fn show(target: &mut Target, args: &OneArgs) -> Result<(), Failure> {
-    let job = jobs::get(target, &args.id).await?.ok_or_else(|| unknown(&args.id))?;
-    let shown = job.to_json();
+/// A field's text; empty where it has none.
+fn text<'a>(job: &'a Value, name: &str) -> &'a str {
+    job.get(name).and_then(Value::as_str).unwrap_or_default()
+}
+
+async fn show(target: &mut Target, archive: &Archive, args: &OneArgs) -> Result<(), Failure> {
+    let found = jobs::get_whole(target, archive, &args.id).await?;
+    let shown = found.ok_or_else(|| unknown(&args.id))?;
     if args.json {
         return Ok(target.out.json(&shown)?);
     }

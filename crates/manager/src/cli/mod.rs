@@ -162,7 +162,7 @@ pub(crate) fn main() -> ExitCode {
         Some(Verb::Top(args)) => top::top(&common, &args),
         Some(Verb::KillAll(args)) => kill_all::kill_all(&common, &args),
         Some(Verb::Trigger(args)) => trigger::trigger(&common, &args),
-        Some(Verb::Job(verb)) => job::job(&common, &verb),
+        Some(Verb::Job(verb)) => job::job(&common, &manager.archive, &verb),
         Some(Verb::Explain(args)) => explain::explain(&common, &args),
         Some(Verb::Dlq(verb)) => dlq::dlq(&common, &verb.of(typed_worker(&matches))),
         Some(Verb::Group(verb)) => group::group(&common, &verb),

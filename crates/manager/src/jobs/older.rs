@@ -5,7 +5,7 @@
 
 use printery_events::topology::Worker;
 use printery_streams::{EntryId, browse};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::archive::Archive;
 use crate::cli::failure::Failure;
@@ -79,6 +79,43 @@ pub(crate) async fn get_whole(
         .and_then(|mut answer| answer.get_mut("job").map(Value::take))
         .filter(|job| !job.is_null()))
 }
+
+/// Counts a worker's jobs by how they stand: all that ended, where a history is kept, otherwise the
+/// youngest that Redis has.
+pub(crate) async fn stats(
+    target: &mut Target,
+    archive: &Archive,
+    worker: &'static Worker,
+) -> Result<Value, Failure> {
+    let asked = archive.ask(&json!({ "ask": "stats", "pipeline": worker.name })).await;
+    let page = Page { status: None, limit: YOUNGEST, offset: 0 };
+    let young = list(target, worker, page).await?.jobs;
+    let mut counts: Map<String, Value> = Status::ALL
+        .map(|(status, name)| {
+            let standing = young.iter().filter(|job| job.status == status).count();
+            (name.to_owned(), json!(standing))
+        })
+        .into_iter()
+        .collect();
+    let remembered = asked.as_ref().and_then(|answer| answer.get("counts")?.as_object());
+    // What ended is counted by the history alone; what has not ended is nowhere but in Redis.
+    if let Some(remembered) = remembered {
+        for ended in [Status::Completed, Status::Failed, Status::Cancelled] {
+            let name = ended.as_str();
+            let count = remembered.get(name).cloned().unwrap_or(json!(0));
+            counts.insert(name.to_owned(), count);
+        }
+    }
+    Ok(json!({
+        "pipelineId": worker.name,
+        "counts": counts,
+        "of": if remembered.is_some() { "history" } else { "redis" },
+        "lastJob": young.first().map(Job::to_json),
+    }))
+}
+
+/// Jobs that are counted where nothing remembers them: each costs a question or two.
+const YOUNGEST: usize = 200;
 
 /// From where on Redis has each stream of a worker.
 async fn retained(target: &Target, worker: &Worker) -> Result<Vec<Value>, Failure> {
