@@ -2,7 +2,7 @@
 //!
 //! Every change is agreed to by a person or `--yes`, and is in the operator log before it begins.
 
-mod change;
+pub(crate) mod change;
 mod choice;
 mod export;
 mod history;

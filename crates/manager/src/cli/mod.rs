@@ -33,6 +33,7 @@ mod owner;
 mod probe;
 mod publish;
 pub(crate) mod redis_cli;
+mod replay;
 pub(crate) mod sighting;
 mod status;
 pub(crate) mod table;
@@ -71,6 +72,8 @@ enum Verb {
     Run,
     /// Show the whole fleet at work on this machine
     Demo(demo::DemoArgs),
+    /// Publish again what producers said of a deployment
+    Replay(replay::ReplayArgs),
     /// Publish one event
     Publish(publish::PublishArgs),
     /// Publish the event sequence of a deployment, step by step
@@ -148,6 +151,7 @@ pub(crate) fn main() -> ExitCode {
     match verb {
         None | Some(Verb::Run) => run::run(&common, &manager),
         Some(Verb::Demo(args)) => demo::demo(&common, &args),
+        Some(Verb::Replay(args)) => replay::replay(&common, &args),
         Some(Verb::Publish(args)) => publish::publish(&common, &args),
         Some(Verb::Deploy(args)) => deploy::deploy(&common, &args),
         Some(Verb::Events(verb)) => events::events(&common, &verb),

@@ -25,5 +25,6 @@ mod partitions;
 mod probing;
 mod programs;
 mod publishing;
+mod replaying;
 mod seeing;
 mod shell;

@@ -24,6 +24,9 @@ pub(crate) struct ListArgs {
     /// Only events of this deployment
     #[arg(long, value_name = "ID")]
     deployment: Option<String>,
+    /// Only events of the story that this event began
+    #[arg(long, value_name = "ID")]
+    correlation: Option<String>,
     /// At most so many, the latest
     #[arg(long, value_name = "N", default_value_t = 50)]
     limit: usize,
@@ -45,7 +48,8 @@ pub(crate) async fn list(target: &mut Target, args: &ListArgs) -> Result<(), Fai
         let mut session = redis.session();
         for event_type in &types {
             let stream = keys.events(event_type.as_str());
-            let wanted = Wanted { event_type, deployment, limit: args.limit };
+            let correlation = args.correlation.as_deref();
+            let wanted = Wanted { event_type, deployment, correlation, limit: args.limit };
             seen.extend(latest(&mut session, &stream, wanted).await?);
         }
     }
@@ -73,6 +77,7 @@ pub(crate) async fn list(target: &mut Target, args: &ListArgs) -> Result<(), Fai
 struct Wanted<'a> {
     event_type: &'a EventType,
     deployment: Option<&'a str>,
+    correlation: Option<&'a str>,
     limit: usize,
 }
 
@@ -84,13 +89,17 @@ async fn latest(
 ) -> Result<Vec<Sighting>, Failure> {
     let mut found: Vec<Sighting> = Vec::new();
     let mut before: Option<EntryId> = None;
-    let page = if wanted.deployment.is_some() { PAGE } else { wanted.limit.min(PAGE) };
+    let narrowed = wanted.deployment.is_some() || wanted.correlation.is_some();
+    let page = if narrowed { PAGE } else { wanted.limit.min(PAGE) };
     for _ in 0..PAGES {
         let entries = browse::latest(session, stream, before, page).await?;
         before = entries.last().map(|entry| entry.id);
         let read = entries.iter().map(|entry| Sighting::read(wanted.event_type, entry));
-        let fits =
-            |sighting: &Sighting| wanted.deployment.is_none_or(|id| sighting.subject() == Some(id));
+        let fits = |sighting: &Sighting| {
+            let correlation = sighting.event().map(|event| event.correlation_id.as_str());
+            wanted.deployment.is_none_or(|id| sighting.subject() == Some(id))
+                && wanted.correlation.is_none_or(|id| correlation == Some(id))
+        };
         found.extend(read.filter(fits));
         if entries.len() < page || found.len() >= wanted.limit {
             break;
