@@ -5,7 +5,9 @@
 
 mod commands;
 mod deployment;
+mod kubernetes;
 mod markdown;
+mod monitoring;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
