@@ -98,9 +98,15 @@ fn every_variable_exists() {
     };
     let exists = |variable: &str| {
         let twin = variable.strip_suffix("_FILE").unwrap_or(variable);
-        // `<WORKER>_CONCURRENCY` is made from the worker's name.
+        // Some are made from the worker's name.
         let per_worker = WORKERS.iter().any(|worker| {
-            twin == format!("{}_CONCURRENCY", worker.name.to_uppercase().replace('-', "_"))
+            let name = worker.name.to_uppercase().replace('-', "_");
+            let made = [
+                format!("{name}_CONCURRENCY"),
+                format!("FEATURE_{name}"),
+                format!("WORKER_OWNER_{name}"),
+            ];
+            made.iter().any(|made| twin == made)
         });
         per_worker || sources.contains(&format!("\"{twin}\""))
     };

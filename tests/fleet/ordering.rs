@@ -238,6 +238,19 @@ async fn a_circuit_is_listed_and_closed_by_hand() {
     site.conn.cmd(&["HSET", key, "failures", "5", "open_until", "9999999999999"]).await;
     let (_, listed) = typed(&site, &["breaker", "list"]).await;
     assert_eq!(listed["breakers"][0]["state"], "open", "{listed}");
+    typed(&site, &["owner", "set", "notifier", "legacy"]).await;
+    let addr = format!("127.0.0.1:{}", free_port());
+    let _manager = site.manager(&addr).args(["--worker", "none"]).start();
+    let expected = [
+        "printery_circuit_breaker_state{target=\"log\"} 1",
+        "printery_owner{worker=\"notifier\",owner=\"legacy\"} 1",
+        "printery_owner{worker=\"validator\",owner=\"printery\"} 1",
+    ];
+    eventually("the metrics tell circuits and owners", SOON, async || {
+        let metrics = get(&addr, "/metrics").await.map_or_else(|e| e.to_string(), |m| m.body);
+        if expected.iter().all(|line| metrics.contains(line)) { Ok(()) } else { Err(metrics) }
+    })
+    .await;
     let (ended, told) = typed(&site, &["breaker", "reset", "log"]).await;
     assert_eq!((ended, &told["reset"]), (Ended::Code(0), &json!(true)), "{told}");
     let (_, listed) = typed(&site, &["breaker", "list"]).await;

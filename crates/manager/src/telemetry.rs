@@ -5,6 +5,9 @@
 //!
 //! Source: contract §10.
 
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
 use metrics::{counter, describe_counter, describe_gauge, gauge};
 use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
 
@@ -24,6 +27,8 @@ const WORKER_UPTIME: &str = "printery_worker_uptime_seconds";
 const WORKER_RESTARTS: &str = "printery_worker_restarts_total";
 const HEALTH_CHECK_FAILURES: &str = "printery_worker_health_check_failures_total";
 const INSTANCES: &str = "printery_instances";
+const BREAKER: &str = "printery_circuit_breaker_state";
+const OWNER: &str = "printery_owner";
 const REDIS_ERRORS: &str = "printery_redis_errors_total";
 const BUILD_INFO: &str = "printery_build_info";
 
@@ -51,6 +56,8 @@ fn describe() {
     describe_counter!(WORKER_RESTARTS, "Restarts of a worker by this manager.");
     describe_counter!(HEALTH_CHECK_FAILURES, "Failed health checks and missed watchdogs.");
     describe_gauge!(INSTANCES, "Worker processes known to Redis, by state.");
+    describe_gauge!(BREAKER, "A receiver's circuit: 0 closed, 1 open, 2 half-open.");
+    describe_gauge!(OWNER, "1 for who runs a worker kind, 0 for who did.");
     describe_counter!(REDIS_ERRORS, "Failed operations on Redis.");
     describe_gauge!(BUILD_INFO, "Always 1; the labels say what runs.");
 }
@@ -71,6 +78,27 @@ pub(crate) fn restarted(worker: &'static str, reason: Reason) {
 /// Counts a health check that failed or a watchdog that was missed.
 pub(crate) fn health_check_failed(worker: &str) {
     counter!(HEALTH_CHECK_FAILURES, "worker" => worker.to_owned()).increment(1);
+}
+
+/// Who ran each worker kind when it was last asked: their series end at 0.
+static OWNERS: Mutex<BTreeMap<&'static str, String>> = Mutex::new(BTreeMap::new());
+
+/// Shows where a receiver's circuit stands: 0 closed, 1 open, 2 half-open.
+pub(crate) fn circuit(receiver: &str, state: f64) {
+    gauge!(BREAKER, "target" => receiver.to_owned()).set(state);
+}
+
+/// Shows who runs a worker kind.
+pub(crate) fn owner(worker: &'static str, owner: &str) {
+    gauge!(OWNER, "worker" => worker, "owner" => owner.to_owned()).set(1.0);
+    // Poisoned by a panic elsewhere, the map is still a map.
+    let mut owners = OWNERS.lock().unwrap_or_else(PoisonError::into_inner);
+    match owners.insert(worker, owner.to_owned()) {
+        Some(before) if before != owner => {
+            gauge!(OWNER, "worker" => worker, "owner" => before).set(0.0);
+        }
+        Some(_) | None => {}
+    }
 }
 
 /// Counts a failed operation on Redis.

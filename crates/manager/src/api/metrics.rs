@@ -3,6 +3,7 @@
 //! Children are asked at the moment of the scrape, over loopback, all at once; one that does not
 //! answer in time is left out, and `printery_worker_up` says the rest.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -10,8 +11,12 @@ use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use futures_util::future::join_all;
+use printery_events::topology::WORKERS;
+use printery_fleet::controls;
+use tokio::time::timeout;
 
 use crate::api::Api;
+use crate::cli::breaker;
 use crate::local_http;
 use crate::metrics_merge::{Source, merge};
 use crate::telemetry;
@@ -24,6 +29,10 @@ const FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
 pub(crate) async fn metrics(State(api): State<Api>) -> impl IntoResponse {
     let snapshot = api.last();
     telemetry::scraped(&snapshot);
+    // A Redis that stalls must not keep what this process knows by itself from being scraped.
+    if snapshot.redis.up && timeout(PATIENCE, ask_redis(&api)).await.is_err() {
+        tracing::debug!("circuits and owners are not known in time");
+    }
     let children = snapshot.workers.iter().filter_map(|worker| {
         let address = worker.http.filter(|address| address.ip().is_loopback())?;
         Some(scrape(worker.worker.clone(), address))
@@ -35,6 +44,40 @@ pub(crate) async fn metrics(State(api): State<Api>) -> impl IntoResponse {
         answers.iter().map(|(worker, text)| Source { worker: Some(worker.as_str()), text }),
     );
     ([(CONTENT_TYPE, FORMAT)], merge(&sources))
+}
+
+/// Shows what only Redis knows: how receivers fare, and who runs each worker kind.
+async fn ask_redis(api: &Api) {
+    let mut target = api.desk.target();
+    match breaker::circuits(&mut target).await {
+        Ok((rows, now_ms)) => {
+            // Partitions have circuits of their own; one that is open is what somebody must know.
+            let mut worst = BTreeMap::new();
+            for (receiver, _, standing) in &rows {
+                let (rank, shown) = match breaker::state(standing, now_ms) {
+                    "open" => (2, 1.0),
+                    "half-open" => (1, 2.0),
+                    _ => (0, 0.0),
+                };
+                let known = worst.entry(receiver).or_insert((rank, shown));
+                if rank > known.0 {
+                    *known = (rank, shown);
+                }
+            }
+            for (receiver, (_, shown)) in worst {
+                telemetry::circuit(receiver, shown);
+            }
+        }
+        Err(failure) => tracing::debug!(failure.text, "circuits are not known"),
+    }
+    match controls::read(&mut target.session, &target.keys).await {
+        Ok(controls) => {
+            for worker in WORKERS {
+                telemetry::owner(worker.name, controls.of(worker.name).owner());
+            }
+        }
+        Err(error) => tracing::debug!(%error, "owners are not known"),
+    }
 }
 
 async fn scrape(worker: String, address: SocketAddr) -> Option<(String, String)> {

@@ -61,10 +61,15 @@ pub(crate) fn breaker(common: &CommonArgs, verb: &BreakerVerb) -> ExitCode {
     }
 }
 
-async fn list(target: &mut Target, args: &ListArgs) -> Result<(), Failure> {
+/// How every receiver fares in every partition, and the server's time in milliseconds.
+///
+/// # Redis
+/// `TIME`, and one `HMGET` for each receiver and partition.
+pub(crate) async fn circuits(
+    target: &mut Target,
+) -> Result<(Vec<(String, String, Standing)>, u64), Failure> {
     let clock = Clock::default();
     clock.read(&mut target.session).await?;
-    let now_ms = clock.now_ms();
     let mut rows = Vec::new();
     for name in target.fleet.receivers.keys() {
         for partition in target.partitions.all() {
@@ -73,6 +78,11 @@ async fn list(target: &mut Target, args: &ListArgs) -> Result<(), Failure> {
             rows.push((name.clone(), partition.keys.prefix().to_owned(), standing));
         }
     }
+    Ok((rows, clock.now_ms()))
+}
+
+async fn list(target: &mut Target, args: &ListArgs) -> Result<(), Failure> {
+    let (rows, now_ms) = circuits(target).await?;
     if args.json {
         let shown: Vec<Value> = rows
             .iter()
@@ -127,7 +137,7 @@ async fn reset(target: &mut Target, args: &ResetArgs) -> Result<(), Failure> {
 }
 
 /// Where a circuit stands, in the words of the metric.
-fn state(standing: &Standing, now_ms: u64) -> &'static str {
+pub(crate) fn state(standing: &Standing, now_ms: u64) -> &'static str {
     match standing.open_until_ms {
         None => "closed",
         Some(until) if until > now_ms => "open",

@@ -6,7 +6,7 @@
 mod approve;
 mod audit;
 mod bench;
-mod breaker;
+pub(crate) mod breaker;
 mod cleanup;
 mod completions;
 mod config;
