@@ -241,7 +241,8 @@ fn this_projects_own_compose_file_is_understood() {
     let everybody = edges(&fleet);
     assert_eq!(everybody["manager"], set(&["redis"]));
     assert_eq!(everybody["notifier"], set(&["manager", "redis"]));
-    assert_eq!(fleet.services.len(), 6);
+    assert_eq!(everybody["shield-listener"], set(&["manager", "redis"]));
+    assert_eq!(fleet.services.len(), 7);
 }
 
 #[test]

@@ -59,7 +59,7 @@ pub(crate) struct ManagerArgs {
     pub(crate) health_check_interval: Option<String>,
     /// Start these workers only, separated by commas
     #[arg(long, env = "PRINTERY_SERVICES", value_name = "WORKER,…", global = true)]
-    pub(crate) services: Option<String>,
+    pub(crate) start_services: Option<String>,
     /// Start, or do not start, these whatever the list says
     #[arg(long, env = "PRINTERY_OVERRIDE_SERVICES", value_name = "WORKER=BOOL,…", global = true)]
     pub(crate) override_services: Option<String>,
@@ -80,7 +80,7 @@ impl ManagerArgs {
             &mut self.backoff,
             &mut self.health_check_interval,
             &mut self.start_timeout,
-            &mut self.services,
+            &mut self.start_services,
             &mut self.override_services,
         ]);
         Self { archive: self.archive.without_blanks(), ..self }
@@ -204,7 +204,7 @@ fn chosen(mode: Mode, own: &ManagerArgs) -> Chosen {
     let owner =
         |worker: &&'static Worker| Some((worker.name, environment(&owner_variable(worker))?));
     let said = Said {
-        services: own.services.clone(),
+        services: own.start_services.clone(),
         overrides: own.override_services.clone(),
         owners: candidates.iter().filter_map(owner).collect(),
     };

@@ -201,6 +201,25 @@ mod tests {
         Cli::command().debug_assert();
     }
 
+    /// Whoever reads a flag of the fleet would get that of the verb, of another type perhaps.
+    #[test]
+    fn no_verb_has_a_flag_that_is_called_like_one_of_the_fleet() {
+        fn walk(command: &clap::Command, global: &[String], twice: &mut Vec<String>) {
+            for verb in command.get_subcommands() {
+                let ids = verb.get_arguments().map(|arg| arg.get_id().as_str());
+                let same = ids.filter(|id| global.iter().any(|known| known == id));
+                twice.extend(same.map(|id| format!("{} {id}", verb.get_name())));
+                walk(verb, global, twice);
+            }
+        }
+        let root = Cli::command();
+        let global: Vec<String> =
+            root.get_arguments().map(|arg| arg.get_id().to_string()).collect();
+        let mut twice = Vec::new();
+        walk(&root, &global, &mut twice);
+        assert_eq!(twice, Vec::<String>::new());
+    }
+
     #[test]
     fn a_worker_is_typed_before_or_after_the_verb() {
         for line in [

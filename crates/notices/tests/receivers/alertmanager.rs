@@ -6,7 +6,7 @@ use std::time::Duration;
 use printery_testkit::{Process, eventually, free_port, get};
 use serde_json::Value;
 
-use crate::scene::{completed, endless, failed, receiver, tell, word};
+use crate::scene::{completed, endless, failed, receiver, tell_now, word};
 
 const SOON: Duration = Duration::from_secs(60);
 
@@ -26,7 +26,7 @@ async fn a_failed_deployment_is_an_alert_until_it_has_succeeded() {
         .start();
     let it = receiver(&format!("{{ alertmanager: 'http://127.0.0.1:{port}' }}"));
     eventually("it takes the alert", SOON, async || {
-        let said = word(&tell(&it, &failed(), None).await.verdict);
+        let said = word(&tell_now(&it, &failed()).await.verdict);
         if said == "told" { Ok(()) } else { Err(format!("{said}: {:?}", server.stderr())) }
     })
     .await;
@@ -39,11 +39,11 @@ async fn a_failed_deployment_is_an_alert_until_it_has_succeeded() {
     assert_eq!(firing[0]["labels"]["alertname"], "DeploymentTrouble", "{firing}");
     assert_eq!(firing[0]["labels"]["severity"], "critical");
     assert_eq!(firing[0]["annotations"]["summary"], "d-1: deployment failed");
-    assert_eq!(word(&tell(&it, &completed("success"), None).await.verdict), "told");
+    assert_eq!(word(&tell_now(&it, &completed("success")).await.verdict), "told");
     eventually("the alert is over", SOON, async || {
         let left = alerts().await;
         if left == serde_json::json!([]) { Ok(()) } else { Err(left.to_string()) }
     })
     .await;
-    assert_eq!(word(&tell(&it, &endless(), None).await.verdict), "told");
+    assert_eq!(word(&tell_now(&it, &endless()).await.verdict), "told");
 }
