@@ -15,6 +15,7 @@ use crate::cli::output::{Colour, Tone, clean};
 use crate::cli::table::{Cell, Table};
 use crate::cli::target::{Target, on_redis};
 use crate::cli::times::span;
+use crate::groups::{self, PartitionStreams};
 use crate::snapshot::GroupView;
 
 pub(crate) use hold::How;
@@ -24,6 +25,8 @@ pub(crate) use hold::How;
 pub(crate) enum GroupVerb {
     /// List every group with its lag, its pending entries and its consumers
     List(ListArgs),
+    /// Make every group that is missing; those that exist are left as they are
+    Create(ListArgs),
     /// Let a worker take nothing new; what runs is finished
     Pause(hold::PauseArgs),
     /// Let a paused worker go on
@@ -44,6 +47,9 @@ pub(crate) fn group(common: &CommonArgs, verb: &GroupVerb) -> ExitCode {
         GroupVerb::List(args) => {
             on_redis(common, "list groups", async |target| list(target, args).await)
         }
+        GroupVerb::Create(args) => {
+            on_redis(common, "make groups", async |target| create(target, args).await)
+        }
         GroupVerb::Pause(args) => {
             on_redis(common, "pause the worker", async |target| hold::pause(target, args).await)
         }
@@ -51,6 +57,19 @@ pub(crate) fn group(common: &CommonArgs, verb: &GroupVerb) -> ExitCode {
             on_redis(common, "resume the worker", async |target| hold::resume(target, args).await)
         }
     }
+}
+
+/// Makes what is missing, in every partition; the manager does the same at its start.
+async fn create(target: &mut Target, args: &ListArgs) -> Result<(), Failure> {
+    let (mut made, mut all) = (0, 0);
+    for place in PartitionStreams::of_all(&target.partitions, &target.fleet.stages) {
+        all += place.subscriptions.len();
+        made += groups::ensure(&mut place.partition.redis.session(), &place.subscriptions).await?;
+    }
+    if args.json {
+        return Ok(target.out.json(&json!({ "made": made, "groups": all }))?);
+    }
+    Ok(target.out.line(format!("{made} of {all} groups were missing and have been made"))?)
 }
 
 async fn list(target: &mut Target, args: &ListArgs) -> Result<(), Failure> {

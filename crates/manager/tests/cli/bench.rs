@@ -62,7 +62,9 @@ fn every_part_gives_figures_and_nothing_is_left_behind() {
     for row in rows(&report, "/recovery") {
         assert_positive(row, "/done");
     }
-    assert_positive(&report, "/idle/commands_per_s");
+    // In a moment as short as this one an idle fleet may ask for nothing at all.
+    let idle = report.pointer("/idle/commands_per_s").and_then(Value::as_f64);
+    assert!(idle.is_some_and(|figure| figure >= 0.0), "{report:#}");
     assert_positive(&report, "/fleet/events_per_s");
     rows(&report, "/targets");
     let picture = std::fs::read_to_string(&svg).expect("a picture");

@@ -117,3 +117,15 @@ async fn what_is_mistyped_is_told_and_nothing_is_done() {
     }
     assert_eq!(shell.conn.keys("*").await, Vec::<String>::new());
 }
+
+#[tokio::test]
+async fn missing_groups_are_made_and_others_left_as_they_are() {
+    let shell = Shell::open().await;
+    let first = shell.json(&["group", "create"]);
+    assert_eq!(first["made"], first["groups"], "{first}");
+    let started = "materi:events:deployment:deployment:started";
+    shell.conn.cmd(&["XGROUP", "DESTROY", started, "printery-validator"]).await;
+    let second = shell.json(&["group", "create"]);
+    assert_eq!((&second["made"], &second["groups"]), (&json!(1), &first["groups"]));
+    assert_done(&shell.typed(&["group", "create"]), "0 of");
+}
