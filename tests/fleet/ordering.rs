@@ -125,6 +125,41 @@ async fn a_child_that_does_not_leave_is_killed_and_not_started_again() {
 }
 
 #[tokio::test]
+async fn a_child_that_waits_to_be_started_again_is_stopped_as_well() {
+    let service = HttpService::start().await;
+    let site = Site::new(&fleet_file(&service.url())).await;
+    let addr = format!("127.0.0.1:{}", free_port());
+    let words = ["--worker", "validator", "--supervised", "--backoff", "10m"];
+    let manager = site.manager(&addr).args(words).start();
+    wait_for_processes(&site, "validator", 1).await;
+    manager.kill9_descendant(manager.children()[0]);
+    let wait_for_state = async |wanted: &str| {
+        eventually(&format!("the validator is {wanted}"), SOON, async || {
+            let status = get(&addr, "/api/status").await.map_err(|error| error.to_string())?.json();
+            let state = &status["workers"][0]["state"];
+            if state == wanted { Ok(()) } else { Err(state.to_string()) }
+        })
+        .await;
+    };
+    wait_for_state("restarting").await;
+    // Nobody is recorded any more.
+    site.conn.cmd(&["DEL", "materi:printery:instances"]).await;
+    for whom in ["validator", "--all"] {
+        let (ended, told) = typed(&site, &["worker", "stop", whom]).await;
+        assert_eq!((ended, &told["stopped"]), (Ended::Code(0), &json!(0)), "{told}");
+        wait_for_state("stopped").await;
+        // A start that is due at once crashes again, and waits again.
+        if whom == "validator" {
+            typed(&site, &["worker", "restart", "validator"]).await;
+            wait_for_processes(&site, "validator", 1).await;
+            manager.kill9_descendant(manager.children()[0]);
+            wait_for_state("restarting").await;
+            site.conn.cmd(&["DEL", "materi:printery:instances"]).await;
+        }
+    }
+}
+
+#[tokio::test]
 async fn one_more_process_is_started_by_a_manager_and_shares_the_work() {
     let service = HttpService::start().await;
     let site = Site::new(&fleet_file(&service.url())).await;

@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use printery_events::topology::Worker;
+use printery_events::topology::{self, Worker};
 use printery_fleet::instances::{self, Instance};
 use printery_fleet::orders::{self, Verb};
 use printery_harness::own_process::{host_name, ticks_of};
@@ -77,7 +77,8 @@ pub(crate) async fn living(target: &mut Target, whom: &Whom) -> Result<Vec<Insta
     Ok(found)
 }
 
-/// Gives an order to each process; the one to a kind is also for those that have not beaten yet.
+/// Gives an order to whoever is meant. One to a kind is also for those that are not recorded: that
+/// have not beaten yet, or wait to be started again by their manager.
 pub(crate) async fn order(
     target: &mut Target,
     whom: &Whom,
@@ -86,12 +87,28 @@ pub(crate) async fn order(
     actor: &str,
 ) -> Result<(), Failure> {
     let Target { session, keys, .. } = target;
-    if let Whom::Kind(worker) = whom {
-        orders::give(session, keys, worker.name, verb, actor).await?;
-        return Ok(());
+    match whom {
+        Whom::All => {
+            for worker in topology::every() {
+                orders::give(session, keys, worker.name, verb, actor).await?;
+            }
+        }
+        Whom::Kind(worker) => {
+            orders::give(session, keys, worker.name, verb, actor).await?;
+        }
+        Whom::One(_) => return order_each(target, to, verb, actor).await,
     }
+    Ok(())
+}
+
+async fn order_each(
+    target: &mut Target,
+    to: &[Instance],
+    verb: Verb,
+    actor: &str,
+) -> Result<(), Failure> {
     for one in to {
-        orders::give(session, keys, &one.instance, verb, actor).await?;
+        orders::give(&mut target.session, &target.keys, &one.instance, verb, actor).await?;
     }
     Ok(())
 }
@@ -105,15 +122,15 @@ pub(crate) async fn stop(
     actor: &str,
 ) -> Result<Outcome, Failure> {
     let meant = living(target, whom).await?;
+    order(target, whom, &meant, verb, actor).await?;
     if meant.is_empty() {
         let message = "none of them runs".to_owned();
         return Ok(Outcome { success: true, message, ..Outcome::default() });
     }
-    order(target, whom, &meant, verb, actor).await?;
     let mut left = wait_until_gone(target, meant.clone(), timeout).await?;
     let killed = left.len();
     if verb != Verb::Drain && !left.is_empty() {
-        order(target, &Whom::All, &left, Verb::Kill, actor).await?;
+        order_each(target, &left, Verb::Kill, actor).await?;
         // Its manager kills its children; what nobody manages is only to be killed from its host.
         left = wait_until_gone(target, left, AFTER_KILL).await?;
         left.iter().filter(|one| is_here(one)).for_each(kill);
