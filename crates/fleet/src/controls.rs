@@ -257,13 +257,8 @@ async fn note(
     (action, detail): (&str, &str),
 ) -> Result<(), Error> {
     let entry = operator_log::Entry {
-        actor: actor.to_owned(),
-        action: action.to_owned(),
-        subject: worker.to_owned(),
-        count: 1,
-        outcome: "done".to_owned(),
         detail: detail.to_owned(),
-        of: None,
+        ..operator_log::Entry::of_one(actor, action, worker)
     };
     operator_log::record(session, keys, &entry).await.map(drop)
 }

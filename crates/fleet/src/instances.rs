@@ -64,6 +64,11 @@ pub struct Instance {
 }
 
 impl Instance {
+    /// Whether it is called so: by its own name, or as whoever asked for it calls it.
+    pub fn is_called(&self, name: &str) -> bool {
+        self.instance == name || self.spawn.as_ref().is_some_and(|spawn| spawn.id == name)
+    }
+
     /// Whether it beat recently, by the server's clock.
     pub fn is_alive(&self, now_ms: u64) -> bool {
         u128::from(now_ms.saturating_sub(self.beat_ms)) < DEAD_AFTER.as_millis()

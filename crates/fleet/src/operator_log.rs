@@ -43,6 +43,20 @@ pub struct Entry {
     pub of: Option<EntryId>,
 }
 
+impl Entry {
+    /// Describes a change of one thing that is over in one command.
+    pub fn of_one(actor: &str, action: &str, subject: &str) -> Self {
+        Self {
+            actor: actor.to_owned(),
+            action: action.to_owned(),
+            subject: subject.to_owned(),
+            count: 1,
+            outcome: "done".to_owned(),
+            ..Self::default()
+        }
+    }
+}
+
 /// A record as it is read back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Record {

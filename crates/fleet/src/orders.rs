@@ -211,13 +211,6 @@ async fn note(
     actor: &str,
     (action, subject): (&str, &str),
 ) -> Result<(), Error> {
-    let entry = operator_log::Entry {
-        actor: actor.to_owned(),
-        action: action.to_owned(),
-        subject: subject.to_owned(),
-        count: 1,
-        outcome: "done".to_owned(),
-        ..operator_log::Entry::default()
-    };
+    let entry = operator_log::Entry::of_one(actor, action, subject);
     operator_log::record(session, keys, &entry).await.map(drop)
 }

@@ -43,9 +43,7 @@ impl Whom {
         match self {
             Self::All => true,
             Self::Kind(worker) => one.worker == worker.name,
-            Self::One(name) => {
-                one.instance == *name || one.spawn.as_ref().is_some_and(|spawn| spawn.id == *name)
-            }
+            Self::One(name) => one.is_called(name),
         }
     }
 }

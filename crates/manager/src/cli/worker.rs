@@ -152,10 +152,7 @@ async fn restart(target: &mut Target, args: &OrderArgs, whom: &Whom) -> Result<(
 async fn unknown(target: &mut Target, whom: &Whom) -> Result<(), Failure> {
     let Whom::One(name) = whom else { return Ok(()) };
     let all = printery_fleet::instances::list(&mut target.session, &target.keys).await?;
-    let is_it = |one: &printery_fleet::instances::Instance| {
-        one.instance == *name || one.spawn.as_ref().is_some_and(|spawn| spawn.id == *name)
-    };
-    if all.iter().any(is_it) {
+    if all.iter().any(|one| one.is_called(name)) {
         return Ok(());
     }
     Err(Failure::failed(format!(

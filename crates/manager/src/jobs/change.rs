@@ -117,14 +117,7 @@ async fn record(
     action: &str,
     subject: &str,
 ) -> Result<(), Failure> {
-    let entry = operator_log::Entry {
-        actor: actor.to_owned(),
-        action: action.to_owned(),
-        subject: subject.to_owned(),
-        count: 1,
-        outcome: "done".to_owned(),
-        ..operator_log::Entry::default()
-    };
+    let entry = operator_log::Entry::of_one(actor, action, subject);
     operator_log::record(&mut target.session, &target.keys, &entry).await?;
     Ok(())
 }

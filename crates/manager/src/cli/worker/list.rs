@@ -89,10 +89,7 @@ pub(crate) async fn list(
 /// Shows one.
 pub(crate) async fn show(target: &mut Target, args: &ShowArgs) -> Result<(), Failure> {
     let (all, now_ms) = recorded(target).await?;
-    let is_it = |one: &&Instance| {
-        one.instance == args.id || one.spawn.as_ref().is_some_and(|spawn| spawn.id == args.id)
-    };
-    let one = all.iter().find(is_it).ok_or_else(|| {
+    let one = all.iter().find(|one| one.is_called(&args.id)).ok_or_else(|| {
         Failure::failed(format!("there is no process {:?}; see `worker list`", args.id))
     })?;
     let shown = shown(one, now_ms);

@@ -74,8 +74,7 @@ pub(crate) async fn spawn(target: &mut Target, args: &SpawnArgs) -> Result<(), F
     let until = Instant::now() + args.timeout;
     loop {
         let all = instances::list(&mut target.session, &target.keys).await?;
-        let mine = |one: &&instances::Instance| one.spawn.as_ref().is_some_and(|it| it.id == id);
-        if let Some(one) = all.iter().find(mine) {
+        if let Some(one) = all.iter().find(|one| one.is_called(&id)) {
             let shown =
                 json!({ "id": id, "instance": one.instance, "host": one.host, "pid": one.pid });
             if args.json {
