@@ -151,6 +151,39 @@ pub struct Standing {
     pub open_until_ms: Option<u64>,
 }
 
+/// Where a circuit stands, what is best first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum CircuitState {
+    /// Everybody may ask.
+    Closed,
+    /// It was open, and the next one may try.
+    HalfOpen,
+    /// Nobody asks.
+    Open,
+}
+
+impl CircuitState {
+    /// Its word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::HalfOpen => "half-open",
+            Self::Open => "open",
+        }
+    }
+}
+
+impl Standing {
+    /// Where the circuit stands at a moment of the server's clock, milliseconds.
+    pub fn circuit(&self, now_ms: u64) -> CircuitState {
+        match self.open_until_ms {
+            None => CircuitState::Closed,
+            Some(until) if until > now_ms => CircuitState::Open,
+            Some(_) => CircuitState::HalfOpen,
+        }
+    }
+}
+
 fn millis(duration: Duration) -> String {
     duration.as_millis().to_string()
 }

@@ -10,6 +10,7 @@ use std::sync::{Mutex, PoisonError};
 
 use metrics::{counter, describe_counter, describe_gauge, gauge};
 use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
+use printery_fleet::destinations::CircuitState;
 
 use crate::restart::Reason;
 use crate::roll::{ChildView, State};
@@ -83,8 +84,13 @@ pub(crate) fn health_check_failed(worker: &str) {
 /// Who ran each worker kind when it was last asked: their series end at 0.
 static OWNERS: Mutex<BTreeMap<&'static str, String>> = Mutex::new(BTreeMap::new());
 
-/// Shows where a receiver's circuit stands: 0 closed, 1 open, 2 half-open.
-pub(crate) fn circuit(receiver: &str, state: f64) {
+/// Shows where a receiver's circuit stands, in the numbers of the contract.
+pub(crate) fn circuit(receiver: &str, state: CircuitState) {
+    let state = match state {
+        CircuitState::Closed => 0.0,
+        CircuitState::Open => 1.0,
+        CircuitState::HalfOpen => 2.0,
+    };
     gauge!(BREAKER, "target" => receiver.to_owned()).set(state);
 }
 

@@ -13,6 +13,7 @@ use axum::response::IntoResponse;
 use futures_util::future::join_all;
 use printery_events::topology::WORKERS;
 use printery_fleet::controls;
+use printery_fleet::destinations::CircuitState;
 use tokio::time::timeout;
 
 use crate::api::Api;
@@ -52,20 +53,14 @@ async fn ask_redis(api: &Api) {
     match breaker::circuits(&mut target).await {
         Ok((rows, now_ms)) => {
             // Partitions have circuits of their own; one that is open is what somebody must know.
-            let mut worst = BTreeMap::new();
+            let mut worst: BTreeMap<&String, CircuitState> = BTreeMap::new();
             for (receiver, _, standing) in &rows {
-                let (rank, shown) = match breaker::state(standing, now_ms) {
-                    "open" => (2, 1.0),
-                    "half-open" => (1, 2.0),
-                    _ => (0, 0.0),
-                };
-                let known = worst.entry(receiver).or_insert((rank, shown));
-                if rank > known.0 {
-                    *known = (rank, shown);
-                }
+                let state = standing.circuit(now_ms);
+                let known = worst.entry(receiver).or_insert(state);
+                *known = state.max(*known);
             }
-            for (receiver, (_, shown)) in worst {
-                telemetry::circuit(receiver, shown);
+            for (receiver, state) in worst {
+                telemetry::circuit(receiver, state);
             }
         }
         Err(failure) => tracing::debug!(failure.text, "circuits are not known"),

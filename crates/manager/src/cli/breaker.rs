@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use printery_fleet::Records;
-use printery_fleet::destinations::{Destination, Standing};
+use printery_fleet::destinations::{CircuitState, Destination, Standing};
 use printery_harness::args::CommonArgs;
 use printery_streams::Clock;
 use serde_json::{Value, json};
@@ -88,7 +88,7 @@ async fn list(target: &mut Target, args: &ListArgs) -> Result<(), Failure> {
             .iter()
             .map(|(receiver, partition, standing)| {
                 json!({
-                    "target": receiver, "partition": partition, "state": state(standing, now_ms),
+                    "target": receiver, "partition": partition, "state": standing.circuit(now_ms).as_str(),
                     "failures": standing.failures, "open_until_ms": standing.open_until_ms,
                 })
             })
@@ -97,12 +97,12 @@ async fn list(target: &mut Target, args: &ListArgs) -> Result<(), Failure> {
     }
     let mut table = Table::new(&["RECEIVER", "STATE", ">FAILURES", "TRIED AGAIN IN"]);
     for (receiver, _, standing) in &rows {
-        let state = state(standing, now_ms);
-        let tone = if state == "closed" { Tone::Good } else { Tone::Bad };
+        let state = standing.circuit(now_ms);
+        let tone = if state == CircuitState::Closed { Tone::Good } else { Tone::Bad };
         let left = standing.open_until_ms.map_or(0, |until| until.saturating_sub(now_ms));
         table.row([
             receiver.as_str().into(),
-            Cell::new(tone, state),
+            Cell::new(tone, state.as_str()),
             standing.failures.into(),
             if left == 0 { "-".into() } else { span(left).into() },
         ]);
@@ -134,13 +134,4 @@ async fn reset(target: &mut Target, args: &ResetArgs) -> Result<(), Failure> {
         0 => format!("{name} had no failures; nothing was changed"),
         _ => format!("the circuit of {name} is closed"),
     })?)
-}
-
-/// Where a circuit stands, in the words of the metric.
-pub(crate) fn state(standing: &Standing, now_ms: u64) -> &'static str {
-    match standing.open_until_ms {
-        None => "closed",
-        Some(until) if until > now_ms => "open",
-        Some(_) => "half-open",
-    }
 }
