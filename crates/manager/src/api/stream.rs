@@ -16,15 +16,16 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Sse;
 use axum::response::sse::{Event as Message, KeepAlive};
 use futures_util::stream::{Stream, unfold};
-use printery_events::topology::{WORKERS, Worker};
-use printery_events::{Event, EventType, Payload};
+use printery_events::{Event, Payload};
 use printery_fleet::activity::{self, Activity};
+use printery_fleet::jobs::of_event;
 use printery_streams::{Clock, EntryId, Keys, Session};
 use serde_json::{Value, json};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::api::Api;
 use crate::api::error::ApiError;
+use crate::cli::explain::search::readers;
 use crate::cli::follower::Follower;
 use crate::cli::sighting::{Sighting, event_types};
 
@@ -151,19 +152,19 @@ impl Feed {
         if let Some((kind, worker)) = outcome(&event.payload) {
             let input = event.causation_id.as_ref().and_then(|id| self.inputs.get(id));
             let job = json!({
-                "jobId": input.map(|input| job_id(worker, &event.subject, *input)),
+                "jobId": input.map(|input| of_event(worker, &event.subject, *input)),
                 "pipelineId": worker, "deploymentId": event.subject,
                 "eventId": event.causation_id, "correlationId": event.correlation_id,
             });
             told.push((kind, job));
         }
-        let readers: Vec<&Worker> = readers(&event.event_type, &self.stages).collect();
+        let readers = readers(&event.event_type, &self.stages);
         if !readers.is_empty() {
             self.remember(&event.id, entry);
         }
         for worker in readers {
             let job = json!({
-                "jobId": job_id(worker.name, &event.subject, entry), "pipelineId": worker.name,
+                "jobId": of_event(worker.name, &event.subject, entry), "pipelineId": worker.name,
                 "deploymentId": event.subject, "eventId": event.id,
                 "correlationId": event.correlation_id,
             });
@@ -202,17 +203,6 @@ fn outcome(payload: &Payload) -> Option<(&'static str, &'static str)> {
         | Payload::RollbackInitiated(_)
         | Payload::RollbackCompleted(_) => return None,
     })
-}
-
-fn readers<'a>(
-    event_type: &'a EventType,
-    stages: &'a [String],
-) -> impl Iterator<Item = &'static Worker> + use<'a> {
-    WORKERS.into_iter().filter(move |worker| worker.streams(stages).contains(event_type))
-}
-
-fn job_id(worker: &str, deployment: &str, entry: EntryId) -> String {
-    format!("{worker}-{deployment}-{entry}")
 }
 
 fn happening(one: &Activity) -> Value {
