@@ -99,9 +99,7 @@ impl Heartbeat {
             }
         }
     }
-}
 
-impl Heartbeat {
     /// Leaves when that was ordered while this process lived; who starts it again, if anybody, is
     /// its manager's business.
     fn obey(&self, order: Option<&Order>) {

@@ -18,6 +18,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use printery_events::EventType;
+use printery_events::topology::WORKERS;
 use printery_harness::args::CommonArgs;
 use printery_streams::{EntryId, Partition};
 use serde_json::{Value, json};
@@ -81,7 +82,7 @@ async fn find(target: &mut Target, id: &str) -> Result<Found, Failure> {
     all.sort_by_key(|one| one.keys != own.keys);
     let mut found = Found::default();
     for partition in all {
-        let mut look = Look::at(&partition, &fleet, &target.fleet.stages).await?;
+        let mut look = Look::at(&partition, &fleet, &target.fleet.stages, &WORKERS).await?;
         let mut items = search::items(&mut look, id).await?;
         let is_deployment = items.iter().any(|item| item.subject() == Some(id));
         found.events += items.len();

@@ -11,6 +11,7 @@ use printery_harness::args::CommonArgs;
 use crate::cli::failure::Failure;
 use crate::cli::operator::Actor;
 use crate::cli::target::on_redis;
+use crate::cli::worker::told;
 use crate::steering;
 
 /// Whether it is meant.
@@ -36,12 +37,6 @@ pub(crate) fn kill_all(common: &CommonArgs, args: &KillAllArgs) -> ExitCode {
             ));
         }
         let outcome = steering::kill_all(target, &args.actor.name()).await?;
-        if args.json {
-            target.out.json(&outcome)?;
-        } else {
-            target.out.line(&outcome.message)?;
-            target.out.lines(&outcome.errors)?;
-        }
-        if outcome.success { Ok(()) } else { Err(Failure::told()) }
+        told(target, &outcome, args.json)
     })
 }

@@ -17,7 +17,7 @@ use serde_json::json;
 use crate::cli::failure::Failure;
 use crate::cli::operator::Actor;
 use crate::cli::target::{Target, on_redis};
-use crate::steering::{self, Whom};
+use crate::steering::{self, Outcome, Whom};
 
 /// What to do with processes.
 #[derive(Debug, Subcommand)]
@@ -124,8 +124,13 @@ async fn stop(
 ) -> Result<(), Failure> {
     unknown(target, whom).await?;
     let outcome = steering::stop(target, whom, verb, timeout, &args.actor.name()).await?;
-    if args.json {
-        target.out.json(&outcome)?;
+    told(target, &outcome, args.json)
+}
+
+/// Tells how stopping went; that somebody is left is a failure.
+pub(crate) fn told(target: &mut Target, outcome: &Outcome, json: bool) -> Result<(), Failure> {
+    if json {
+        target.out.json(outcome)?;
     } else {
         target.out.line(&outcome.message)?;
         target.out.lines(&outcome.errors)?;

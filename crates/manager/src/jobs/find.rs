@@ -56,7 +56,7 @@ pub(crate) async fn list(
     let partitions: Vec<Partition> = target.partitions.all().cloned().collect();
     let mut looks = Vec::with_capacity(partitions.len());
     for partition in &partitions {
-        let mut look = Look::at(partition, &fleet, &target.fleet.stages).await?;
+        let mut look = Look::at(partition, &fleet, &target.fleet.stages, &[worker]).await?;
         let items = youngest(&mut look, worker, most, &mut total).await?;
         waiting.extend(items.into_iter().map(|item| (looks.len(), item)));
         looks.push(look);
@@ -88,26 +88,28 @@ pub(crate) async fn list(
 /// Finds one by its name.
 pub(crate) async fn get(target: &mut Target, id: &str) -> Result<Option<Job>, Failure> {
     let Some(name) = JobName::parse(id) else { return Ok(None) };
+    let (JobName::Manual { worker, .. } | JobName::Event { worker, .. }) = &name;
+    let Some(worker) = Worker::find(worker) else { return Ok(None) };
     let fleet = FleetFacts::gather(target).await?;
     let partitions: Vec<Partition> = match &name {
         JobName::Event { deployment, .. } => vec![target.partitions.of(deployment).clone()],
         JobName::Manual { .. } => target.partitions.all().cloned().collect(),
     };
     for partition in &partitions {
-        let mut look = Look::at(partition, &fleet, &target.fleet.stages).await?;
-        let (worker, item) = match &name {
-            JobName::Manual { worker, event_id } => (*worker, manual(&look, worker, event_id)),
-            JobName::Event { worker, deployment, entry } => {
+        let mut look = Look::at(partition, &fleet, &target.fleet.stages, &[worker]).await?;
+        let item = match &name {
+            JobName::Manual { event_id, .. } => manual(&look, worker, event_id),
+            JobName::Event { deployment, entry, .. } => {
                 let found = search::items(&mut look, &entry.to_string()).await?;
                 let its = |item: &Item| {
                     item.entry == *entry
                         && item.subject().unwrap_or_default() == deployment
-                        && item.readers.iter().any(|reader| reader.name == *worker)
+                        && item.readers.iter().any(|reader| reader.name == worker.name)
                 };
-                (*worker, found.into_iter().find(its))
+                found.into_iter().find(its)
             }
         };
-        if let (Some(worker), Some(item)) = (Worker::find(worker), item) {
+        if let Some(item) = item {
             let finding = locate(&mut look, &item, worker).await?;
             return Ok(Some(Job::new(item, finding)));
         }
@@ -151,8 +153,7 @@ fn triggers(look: &Look<'_>, worker: &'static Worker) -> Vec<Item> {
 }
 
 /// The trigger of this name: in the inbox, or what it left behind.
-fn manual(look: &Look<'_>, worker: &str, event_id: &str) -> Option<Item> {
-    let worker = Worker::find(worker)?;
+fn manual(look: &Look<'_>, worker: &'static Worker, event_id: &str) -> Option<Item> {
     let mut found = triggers(look, worker);
     found.retain(|item| item.event_id.as_deref() == Some(event_id));
     if let Some(item) = found.pop() {

@@ -34,8 +34,8 @@ pub(crate) enum JobName {
 
 impl JobName {
     /// Names the job that a worker has with an entry.
-    pub(crate) fn of(worker: &Worker, item: &Item) -> Self {
-        let worker = WORKERS.iter().find(|one| one.name == worker.name).map_or("", |one| one.name);
+    pub(crate) fn of(worker: &'static Worker, item: &Item) -> Self {
+        let worker = worker.name;
         match &item.event_id {
             Some(id) if Self::is_manual(id) && id.starts_with(worker) => {
                 Self::Manual { worker, event_id: id.clone() }

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use printery_events::topology::{WORKERS, Worker};
+use printery_events::topology::Worker;
 use printery_fleet::controls::{self, Controls, Hold};
 use printery_fleet::dead_letters::{self, DeadLetter};
 use printery_fleet::instances::{self, Instance};
@@ -141,18 +141,19 @@ impl FleetFacts {
 }
 
 impl<'a> Look<'a> {
-    /// Gathers what the workers have in a partition.
+    /// Gathers what these workers have in a partition; what others have is then not known.
     pub(crate) async fn at(
         partition: &Partition,
         fleet: &'a FleetFacts,
         stages: &'a [String],
+        of: &[&'static Worker],
     ) -> Result<Self, Error> {
         let (keys, mut session) = (partition.keys.clone(), partition.redis.session());
         let processed = keys.dead_letters_processed();
         let away = browse::latest(&mut session, &processed, None, DEAD_LETTERS).await?;
         let away: Vec<PutAway> = away.iter().map(PutAway::read).collect();
-        let mut workers = Vec::with_capacity(WORKERS.len());
-        for worker in WORKERS {
+        let mut workers = Vec::with_capacity(of.len());
+        for worker in of {
             let mut of_worker = WorkerFacts::gather(&mut session, &keys, worker).await?;
             let its = |one: &&PutAway| one.letter.worker == worker.name;
             of_worker.put_away = away.iter().filter(its).cloned().collect();

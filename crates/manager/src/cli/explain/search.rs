@@ -161,7 +161,8 @@ impl Found {
     }
 }
 
-fn readers(event_type: &EventType, stages: &[String]) -> Vec<&'static Worker> {
+/// The workers that read a type, in the order of the topology.
+pub(crate) fn readers(event_type: &EventType, stages: &[String]) -> Vec<&'static Worker> {
     let reads = |worker: &&'static Worker| worker.streams(stages).contains(event_type);
     WORKERS.into_iter().filter(reads).collect()
 }
