@@ -178,16 +178,16 @@ impl Roster {
         Some(decision)
     }
 
-    /// Enrols one more process of a worker; it is started with the next tick.
-    pub(crate) fn enrol(&mut self, worker: &str, spawn: String, now: Instant) -> usize {
+    /// Enrols one more process of a worker, which the caller starts at once; none while all of them
+    /// are being stopped.
+    pub(crate) fn enrol(&mut self, worker: &str, spawn: String) -> Option<usize> {
+        if self.phase != Phase::Running {
+            return None;
+        }
         let mut slot = Slot::waiting(worker, self.stage);
         slot.view.spawn = Some(spawn);
-        slot.view.state = State::Restarting;
-        slot.restart_at = Some(now);
-        // It is no restart, although it is begun like one.
-        slot.view.restarts = 0;
         self.slots.push(slot);
-        self.slots.len() - 1
+        Some(self.slots.len() - 1)
     }
 
     /// Does what somebody ordered of a child; nothing while all of them are being stopped.

@@ -221,3 +221,18 @@ fn a_fleet_without_children_is_ready_and_ends_with_the_drain() {
     roster.drain(now);
     assert_eq!(roster.ending(), Some(Ending::Clean));
 }
+
+#[test]
+fn one_more_process_is_no_restart_and_is_refused_while_all_are_stopping() {
+    let mut told = Told::running(true);
+    let place = told.roster.enrol("notifier", "n-1".to_owned()).unwrap();
+    assert_eq!(told.states()[place], State::Waiting);
+    told.ready(place);
+    assert_eq!(told.after(3600 * SECOND), [], "whoever enrolled it has started it");
+    let child = told.roster.roll().children[place].clone();
+    assert_eq!((child.state, child.restarts), (State::Running, 0));
+    assert_eq!(child.spawn.as_deref(), Some("n-1"));
+    told.roster.drain(told.now);
+    assert_eq!(told.roster.enrol("notifier", "n-2".to_owned()), None);
+    assert_eq!(told.states().len(), 4);
+}

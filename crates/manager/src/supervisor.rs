@@ -218,20 +218,24 @@ impl Supervisor {
         }
     }
 
-    /// Makes room for one more process of a worker kind; the next turn starts it.
+    /// Makes room for one more process of a worker kind and starts it.
     fn enrol(&mut self, spawn: &Spawn) {
         let Some(like) = self.enrolled.iter().find(|one| one.worker == spawn.worker).cloned()
         else {
             tracing::warn!(worker = spawn.worker, "asked for a worker that this manager has not");
             return;
         };
+        let Some(place) = self.roster.enrol(like.worker, spawn.id.clone()) else {
+            tracing::warn!(worker = like.worker, id = spawn.id, "not started: all are stopping");
+            return;
+        };
         let mut launch = like.launch;
         let told = serde_json::to_string(spawn).unwrap_or_default();
         launch.environment.push((SPAWN_VARIABLE.to_owned(), Some(told.into())));
-        self.roster.enrol(like.worker, spawn.id.clone(), Instant::now());
         self.enrolled.push(Enrolled { worker: like.worker, launch });
         self.hands.push(None);
         tracing::info!(worker = like.worker, id = spawn.id, "one more was asked for");
+        self.act(vec![Action::Start(place)]);
     }
 
     fn order(&self, place: usize, order: Order) {

@@ -7,7 +7,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use printery_events::topology::{Reads, WORKERS, Worker};
+use printery_events::topology::{Reads, WORKERS, Worker, every};
 use printery_harness::args::CommonArgs;
 use printery_harness::exit;
 use serde::Serialize;
@@ -64,7 +64,7 @@ impl Row {
         Self {
             program: worker.name,
             binary: worker.program,
-            autostart: true,
+            autostart: !worker.is_on_demand(),
             trigger: "queue",
             group: worker.group(),
             reads: reads.join(" "),
@@ -78,6 +78,7 @@ impl Row {
             ),
             side_effects: match worker.name {
                 "notifier" => "messages to receivers, at least once",
+                "shield-listener" => "the status record of each deployment, in Redis",
                 "health-monitor" => "a rollback request, where the fleet file allows it",
                 _ => "questions to services only",
             },
@@ -108,7 +109,7 @@ impl Row {
 
 /// Prints it.
 pub(crate) fn inventory(_common: &CommonArgs, args: &InventoryArgs) -> ExitCode {
-    let rows: Vec<Row> = WORKERS.iter().map(|worker| Row::of(worker)).collect();
+    let rows: Vec<Row> = every().map(Row::of).collect();
     let mut out = Output::stdout();
     let printed = if args.json {
         out.json(&serde_json::json!({ "programs": rows }))
@@ -153,10 +154,12 @@ mod tests {
 
     #[test]
     fn the_committed_copy_is_what_the_topology_says() {
-        let rows: Vec<Row> = WORKERS.iter().map(|worker| Row::of(worker)).collect();
+        let rows: Vec<Row> = every().map(Row::of).collect();
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/inventory.md");
         let committed = std::fs::read_to_string(path).unwrap();
         assert_eq!(committed.trim_end(), markdown(&rows).join("\n"), "make it again");
         assert_eq!(csv(&rows).len(), rows.len() + 1);
+        let on_demand = rows.iter().filter(|row| !row.autostart).map(|row| row.program);
+        assert_eq!(on_demand.collect::<Vec<_>>(), ["shield-listener"]);
     }
 }
