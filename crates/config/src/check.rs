@@ -179,7 +179,6 @@ impl Check {
             }
             None => CheckSpec::read(kind, &mut table, limits),
         };
-        table.later(&["retry_on"]);
         table.close();
         Some(Self {
             name: name.to_owned(),

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::needs::Depth;
 use crate::probe::{LatencyThresholds, Limits};
 use crate::scalar;
 use crate::shown;
@@ -18,6 +19,8 @@ pub struct DependencyChecker {
     pub limits: Limits,
     /// Probes that run at once.
     pub concurrency: ProbeConcurrency,
+    /// How far from what was deployed the graph is looked at.
+    pub depth: Depth,
     /// Slow and too slow.
     pub latency: LatencyThresholds,
     /// How old an answer may be that is used once more.
@@ -75,8 +78,7 @@ impl DependencyChecker {
         let mut read = Self { limits, ..Self::default() };
         let Some(mut table) = top.table("dependency_checker") else { return read };
         if let Some(mut defaults) = table.table("defaults") {
-            read.limits = Limits::read(&mut defaults, limits);
-            defaults.later(&["ip"]);
+            read.limits = Limits::read_with_ip(&mut defaults, limits);
             defaults.close();
         }
         if let Some(mut concurrency) = table.table("concurrency") {
@@ -97,7 +99,7 @@ impl DependencyChecker {
             cache.close();
         }
         read.background = Background::read(&mut table);
-        table.later(&["depth"]);
+        read.depth = Depth::read(&mut table);
         table.close();
         read
     }

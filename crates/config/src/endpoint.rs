@@ -116,13 +116,12 @@ impl EndpointSpec {
             "redis" => {
                 let url = short_or_long(table, "redis", "url", Table::redis_url);
                 let probe = RedisProbe::read(table, limits);
-                table.later(&["ip"]);
                 url.map(|url| Self::Redis(Box::new(probe(url))))
             }
             "postgres" => {
                 let dsn = short_or_long(table, "postgres", "dsn", postgres::address);
                 let probe = PostgresProbe::read(table, limits);
-                table.later(&["assert", "ip"]);
+                table.later(&["assert"]);
                 dsn.map(|dsn| Self::Postgres(Box::new(probe(dsn))))
             }
             "dns" => dns(table, limits).map(|name| Self::Dns(Box::new(name))),
@@ -202,7 +201,7 @@ fn dns(table: &mut Table<'_, '_>, limits: Limits) -> Option<DnsCheck> {
         table.reader.report(Code::Conflict, table.at, text);
     }
     let limits = Limits::read(table, limits);
-    table.later(&["assert", "ip"]);
+    table.later(&["assert"]);
     Some(DnsCheck {
         name,
         record,

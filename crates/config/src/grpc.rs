@@ -2,12 +2,11 @@
 //!
 //! Owns `grpc` of endpoints. The probes crate makes probes of it. Never dials one.
 
-use std::path::PathBuf;
-
 use printery_expressions::{Condition, Vocabulary};
 use serde::Serialize;
 
 use crate::address::HostPort;
+use crate::authorities::Authorities;
 use crate::node::Value;
 use crate::probe::{self, LatencyThresholds, Limits};
 use crate::table::Table;
@@ -39,8 +38,8 @@ pub enum GrpcTransport {
     Plain,
     /// It is.
     Tls {
-        /// A PEM file of authorities that are believed instead of those of this machine.
-        ca: Option<PathBuf>,
+        /// Whose certificates are believed.
+        authorities: Authorities,
     },
 }
 
@@ -72,14 +71,16 @@ impl GrpcProbe {
         } else {
             probe::host_port(table, "grpc")
         };
-        let ca = table.text("ca").map(PathBuf::from);
-        let transport =
-            if tls || ca.is_some() { GrpcTransport::Tls { ca } } else { GrpcTransport::Plain };
+        let authorities = Authorities::read(table);
+        let transport = if tls || authorities.is_given() {
+            GrpcTransport::Tls { authorities }
+        } else {
+            GrpcTransport::Plain
+        };
         let names = vocabulary::CONNECTION.into_iter().chain(vocabulary::GRPC);
         let conditions = table.conditions("assert", &Vocabulary::of(names)).unwrap_or_default();
         let latency = LatencyThresholds::read(table, LatencyThresholds::default());
-        let limits = Limits::read(table, limits);
-        table.later(&["ip"]);
+        let limits = Limits::read_with_ip(table, limits);
         address.map(|address| Self { address, service, transport, conditions, latency, limits })
     }
 }

@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 
 mod address;
+mod addressing;
+mod authorities;
 mod bus;
 mod case;
 mod check;
@@ -44,6 +46,8 @@ pub mod window;
 mod yaml;
 
 pub use address::{HostPort, RedisUrl, SecretUrl, TargetUrl};
+pub use addressing::{Final, IpFamily, RetryOn};
+pub use authorities::Authorities;
 pub use bus::{BusDurability, RedisTls};
 pub use case::{Case, Ending, Expected};
 pub use check::{
@@ -66,8 +70,9 @@ pub use health::{
     Threshold, Trigger, VerdictRules,
 };
 pub use interpolate::Env;
+pub use needs::FollowDepth;
 pub use postgres::{MIGRATION_ADAPTERS, MigrationsCheck, PostgresProbe, PostgresRole};
-pub use probe::{HttpProbe, LatencyThresholds, Limits, Method, StatusSet};
+pub use probe::{HttpProbe, LatencyThresholds, Limits, MAX_REDIRECTS, Method, StatusSet};
 pub use problem::{Code, Position, Problem, Problems, Severity};
 pub use receiver::{
     Circuit, Email, Notifier, Receiver, ReceiverKind, Retry, SigningKey, SlackBot, SlackMode,

@@ -4,7 +4,9 @@
 //! them. The dependency-checker judges by it; so does `config test`, without asking anybody. Never probes.
 
 mod blame;
+mod depth;
 mod plan;
 
 pub use blame::{Blame, blame};
+pub use depth::{Depth, FollowDepth};
 pub use plan::{Edge, Plan};

@@ -102,7 +102,7 @@ impl PostgresProbe {
         let max_transaction_age = table.span("max_transaction_age");
         let max_lock_waiters = table.count("max_lock_waiters", 0);
         let latency = LatencyThresholds::read(table, LatencyThresholds::default());
-        let limits = Limits::read(table, limits);
+        let limits = Limits::read_with_ip(table, limits);
         move |dsn| Self {
             dsn,
             role,
@@ -129,7 +129,7 @@ impl MigrationsCheck {
             table: table.parse("table", identifier),
             require: requirements(table),
             max: table.template("max"),
-            limits: Limits::read(table, limits),
+            limits: Limits::read_with_ip(table, limits),
             adapter: adapter?,
             dsn: dsn?,
         };

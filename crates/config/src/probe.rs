@@ -5,12 +5,13 @@
 
 use std::fmt;
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
 use crate::address::{HostPort, TargetUrl};
+use crate::addressing::{IpFamily, RetryOn};
+use crate::authorities::Authorities;
 use crate::expectation::HttpExpectation;
 use crate::node::{Node, Value};
 use crate::problem::Code;
@@ -19,7 +20,7 @@ use crate::secret::Secret;
 use crate::shown;
 use crate::table::Table;
 
-/// Bounds one probe in time and repetition.
+/// Bounds one probe in time and repetition, and says over which addresses it goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Limits {
     /// How long one attempt may take, connecting included.
@@ -30,6 +31,10 @@ pub struct Limits {
     pub connect_timeout: Duration,
     /// How often a transient failure is tried in all; 1 is no repetition.
     pub attempts: u32,
+    /// Which of a name's addresses are asked.
+    pub ip: IpFamily,
+    /// Final answers that are tried again all the same.
+    pub retry_on: RetryOn,
 }
 
 impl Default for Limits {
@@ -38,6 +43,8 @@ impl Default for Limits {
             timeout: Duration::from_secs(5),
             connect_timeout: Duration::from_secs(2),
             attempts: 2,
+            ip: IpFamily::Any,
+            retry_on: RetryOn::NONE,
         }
     }
 }
@@ -135,8 +142,10 @@ pub struct HttpProbe {
     pub contains: Option<String>,
     /// Headers, values and conditions that the answer must meet.
     pub expect: HttpExpectation,
-    /// A PEM file of authorities that are believed instead of those of this machine.
-    pub ca: Option<PathBuf>,
+    /// Whose certificates are believed.
+    pub authorities: Authorities,
+    /// How many redirects are followed; `None`: as many as allowed, and none where a redirect is expected.
+    pub follow: Option<usize>,
     /// Request headers, in the file's order; values are never shown.
     pub headers: Vec<(String, Secret)>,
     /// A bearer token for `Authorization`.
@@ -149,7 +158,13 @@ pub struct HttpProbe {
 const METHOD: [(&str, Method); 2] = [("GET", Method::Get), ("HEAD", Method::Head)];
 
 impl Limits {
-    /// Reads `timeout`, `connect_timeout` and `attempts` over the given ones.
+    /// Reads what [`Limits::read`] does, and `ip`, of a target that is dialled itself.
+    pub(crate) fn read_with_ip(table: &mut Table<'_, '_>, base: Self) -> Self {
+        let ip = IpFamily::read(table, base.ip);
+        Self { ip, ..Self::read(table, base) }
+    }
+
+    /// Reads `timeout`, `connect_timeout`, `attempts` and `retry_on` over the given ones.
     pub(crate) fn read(table: &mut Table<'_, '_>, base: Self) -> Self {
         let timeout = table.span("timeout").unwrap_or(base.timeout);
         let connect_timeout = table.span("connect_timeout");
@@ -165,6 +180,8 @@ impl Limits {
             timeout,
             connect_timeout: connect_timeout.unwrap_or(base.connect_timeout).min(timeout),
             attempts: table.small("attempts").unwrap_or(base.attempts),
+            ip: base.ip,
+            retry_on: RetryOn::read(table, base.retry_on),
         }
     }
 }
@@ -254,7 +271,8 @@ pub(crate) struct HttpParts {
     latency: Option<LatencyThresholds>,
     contains: Option<String>,
     expect: HttpExpectation,
-    ca: Option<PathBuf>,
+    authorities: Authorities,
+    follow: Option<usize>,
     headers: Vec<(String, Secret)>,
     bearer: Option<Secret>,
     limits: Limits,
@@ -270,7 +288,8 @@ impl HttpParts {
             latency: None,
             contains: None,
             expect: HttpExpectation::default(),
-            ca: None,
+            authorities: Authorities::Machine,
+            follow: None,
             headers: Vec::new(),
             bearer: None,
             limits,
@@ -287,7 +306,8 @@ impl HttpParts {
             latency: self.latency,
             contains: self.contains,
             expect: self.expect,
-            ca: self.ca,
+            authorities: self.authorities,
+            follow: self.follow,
             headers: self.headers,
             bearer: self.bearer,
             limits: self.limits,
@@ -311,9 +331,10 @@ impl HttpParts {
         }
     }
 
-    /// Reads what the answer must be: `status`, `warn_status`, `latency`, `contains`, `expect`, `assert`, `ca`, limits.
+    /// Reads what the answer must be: `status`, `warn_status`, `latency`, `contains`, `expect`, `assert`, whom
+    /// to believe, `follow`, limits.
     pub(crate) fn read_expectation(&mut self, table: &mut Table<'_, '_>) {
-        self.limits = Limits::read(table, self.limits);
+        self.limits = Limits::read_with_ip(table, self.limits);
         if let Some(status) = StatusSet::read(table, "status") {
             self.status = status;
         }
@@ -325,8 +346,34 @@ impl HttpParts {
         }
         self.contains = table.text("contains");
         self.expect = HttpExpectation::read(table);
-        self.ca = table.text("ca").map(PathBuf::from);
-        table.later(&["ip", "insecure", "follow", "retry_on"]);
+        self.authorities = Authorities::read(table);
+        self.follow = follow(table);
+    }
+}
+
+/// The most redirects that a probe follows.
+pub const MAX_REDIRECTS: usize = 3;
+
+/// Reads `follow: true`, `follow: false` or `follow: 2`.
+fn follow(table: &mut Table<'_, '_>) -> Option<usize> {
+    let what = table.name("follow");
+    let node = table.get("follow")?;
+    match &node.value {
+        Value::Bool(true) => Some(MAX_REDIRECTS),
+        Value::Bool(false) => Some(0),
+        Value::Number(text) => {
+            let most = text.parse().ok().filter(|most| *most <= MAX_REDIRECTS);
+            if most.is_none() {
+                let text = format!("{what} must be at most {MAX_REDIRECTS} redirects");
+                table.reader.report(Code::BadValue, node.at, text);
+            }
+            most
+        }
+        Value::Null | Value::Text(_) | Value::List(_) | Value::Table(_) => {
+            let wanted = "`true`, `false` or a number of redirects";
+            table.reader.wrong(node, &what, wanted);
+            None
+        }
     }
 }
 

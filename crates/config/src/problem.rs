@@ -82,6 +82,8 @@ pub enum Code {
     ClearTextSecret,
     /// Something that will never be used.
     Unused,
+    /// TLS that is not verified.
+    Unverified,
 }
 
 impl Code {
@@ -104,13 +106,16 @@ impl Code {
             Self::Cycle => "W0001",
             Self::ClearTextSecret => "W0012",
             Self::Unused => "W0013",
+            Self::Unverified => "W0014",
         }
     }
 
     /// Returns whether this kind stops the start.
     pub fn severity(self) -> Severity {
         match self {
-            Self::Cycle | Self::ClearTextSecret | Self::Unused => Severity::Warning,
+            Self::Cycle | Self::ClearTextSecret | Self::Unused | Self::Unverified => {
+                Severity::Warning
+            }
             Self::Unreadable
             | Self::DuplicateKey
             | Self::UnknownKey

@@ -75,7 +75,7 @@ impl RedisProbe {
         let names = Vocabulary::of(vocabulary::REDIS);
         let conditions = table.conditions("assert", &names).unwrap_or_default();
         let latency = LatencyThresholds::read(table, LatencyThresholds::default());
-        let limits = Limits::read(table, limits);
+        let limits = Limits::read_with_ip(table, limits);
         move |url| Self {
             url,
             role,

@@ -123,8 +123,7 @@ fn defaults(top: &mut Table<'_, '_>) -> (Defaults, HealthMonitor) {
         return (read, HealthMonitor::read(top, None));
     };
     if let Some(mut probe) = table.table("probe") {
-        read.limits = Limits::read(&mut probe, read.limits);
-        probe.later(&["ip"]);
+        read.limits = Limits::read_with_ip(&mut probe, read.limits);
         probe.close();
     }
     if let Some(mut http) = table.table("http") {

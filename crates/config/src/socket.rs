@@ -2,12 +2,11 @@
 //!
 //! Owns `tcp` and `tls` of endpoints and checks. The probes crate makes probes of them. Never dials one.
 
-use std::path::PathBuf;
-
 use printery_expressions::{Condition, Pattern, Vocabulary};
 use serde::Serialize;
 
 use crate::address::HostPort;
+use crate::authorities::Authorities;
 use crate::expectation;
 use crate::probe::{LatencyThresholds, Limits};
 use crate::problem::Code;
@@ -52,8 +51,8 @@ pub struct TcpProbe {
     pub expect: Option<Pattern>,
     /// How the connection is encrypted before anything is said.
     pub starttls: Option<StartTls>,
-    /// A PEM file of authorities that are believed instead of those of this machine.
-    pub ca: Option<PathBuf>,
+    /// Whose certificates are believed.
+    pub authorities: Authorities,
     /// Conditions over [`vocabulary::CONNECTION`] and [`vocabulary::TCP`].
     pub conditions: Vec<Condition>,
     /// Response times that count as slow; `None` where the using worker has its own thresholds.
@@ -71,8 +70,8 @@ pub struct TlsProbe {
     pub server_name: Option<String>,
     /// How the connection is encrypted, if not at once.
     pub starttls: Option<StartTls>,
-    /// A PEM file of authorities that are believed instead of those of this machine.
-    pub ca: Option<PathBuf>,
+    /// Whose certificates are believed.
+    pub authorities: Authorities,
     /// What the certificate must be good for.
     pub certificate: CertificateRules,
     /// Conditions over [`vocabulary::CONNECTION`].
@@ -110,7 +109,7 @@ const START_TLS: [(&str, StartTls); 5] = [
 ];
 
 impl TcpProbe {
-    /// Reads everything but the address, which stands elsewhere: `send`, `expect`, `starttls`, `ca`, `assert`, limits.
+    /// Reads everything but the address, which stands elsewhere: `send`, `expect`, `starttls`, whom to believe, `assert`, limits.
     pub(crate) fn read(
         table: &mut Table<'_, '_>,
         limits: Limits,
@@ -120,36 +119,43 @@ impl TcpProbe {
         let expect = table.get("expect");
         let expect = expect.and_then(|node| expectation::pattern(table.reader, node, &what));
         let starttls = table.word("starttls", &START_TLS);
-        let ca = table.text("ca").map(PathBuf::from);
+        let authorities = Authorities::read(table);
         let names = vocabulary::CONNECTION.into_iter().chain(vocabulary::TCP);
         let conditions = table.conditions("assert", &Vocabulary::of(names)).unwrap_or_default();
         let latency = LatencyThresholds::read(table, LatencyThresholds::default());
-        let limits = Limits::read(table, limits);
-        table.later(&["ip"]);
-        move |address| Self { address, send, expect, starttls, ca, conditions, latency, limits }
+        let limits = Limits::read_with_ip(table, limits);
+        move |address| Self {
+            address,
+            send,
+            expect,
+            starttls,
+            authorities,
+            conditions,
+            latency,
+            limits,
+        }
     }
 }
 
 impl TlsProbe {
-    /// Reads everything but the address: `server_name`, `starttls`, `ca`, `cert`, `assert`, limits.
+    /// Reads everything but the address: `server_name`, `starttls`, whom to believe, `cert`, `assert`, limits.
     pub(crate) fn read(
         table: &mut Table<'_, '_>,
         limits: Limits,
     ) -> impl FnOnce(HostPort) -> Self + use<> {
         let server_name = table.text("server_name");
         let starttls = table.word("starttls", &START_TLS);
-        let ca = table.text("ca").map(PathBuf::from);
+        let authorities = Authorities::read(table);
         let certificate = CertificateRules::read(table);
         let names = vocabulary::CONNECTION;
         let conditions = table.conditions("assert", &Vocabulary::of(names)).unwrap_or_default();
         let latency = LatencyThresholds::read(table, LatencyThresholds::default());
-        let limits = Limits::read(table, limits);
-        table.later(&["ip"]);
+        let limits = Limits::read_with_ip(table, limits);
         move |address| Self {
             address,
             server_name,
             starttls,
-            ca,
+            authorities,
             certificate,
             conditions,
             latency,

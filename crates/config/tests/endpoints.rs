@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use printery_config::{
-    Background, EndpointSpec, Fleet, GrpcTransport, RecordKind, RedisRole, StartTls, TlsVersion,
+    Authorities, Background, EndpointSpec, Fleet, GrpcTransport, RecordKind, RedisRole, StartTls,
+    TlsVersion,
 };
 
 fn fleet(endpoint: &str) -> Result<Fleet, Vec<String>> {
@@ -52,7 +53,7 @@ fn every_kind_has_a_short_and_a_long_form() {
     let EndpointSpec::Grpc(grpc) = spec(long) else { panic!() };
     assert_eq!(
         (grpc.service.as_str(), grpc.transport),
-        ("shop.Pay", GrpcTransport::Tls { ca: None })
+        ("shop.Pay", GrpcTransport::Tls { authorities: Authorities::Machine })
     );
 
     let EndpointSpec::Dns(dns) = spec("dns: shop.example") else { panic!() };

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use printery_config::needs::Plan;
+use printery_config::needs::{Depth, Plan};
 use printery_config::{Fleet, Graph};
 use printery_events::payload::{DependencyCheckCompleted, Impaired};
 use printery_events::{Event, Payload};
@@ -30,6 +30,7 @@ const RESERVE: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub(crate) struct DependencyChecker {
     graph: Graph,
+    depth: Depth,
     asker: Arc<Asker>,
     /// What asks without an event; ends with the worker.
     _background: JoinSet<()>,
@@ -44,7 +45,8 @@ impl DependencyChecker {
         let asker = Arc::new(Asker::try_new(fleet)?);
         let background = fleet.dependency_checker.background;
         let background = background.map(|how| watch(&asker, how)).unwrap_or_default();
-        Ok(Self { graph: fleet.graph.clone(), asker, _background: background })
+        let depth = fleet.dependency_checker.depth;
+        Ok(Self { graph: fleet.graph.clone(), depth, asker, _background: background })
     }
 
     /// Names the services in the result: those of the event, or those that were looked at instead.
@@ -56,7 +58,7 @@ impl DependencyChecker {
 impl Handler for DependencyChecker {
     fn announce(&self, event: &Event, attempt: u32) -> Option<Payload> {
         let request = Request::of(event)?;
-        let plan = Plan::of(&request.services, &self.graph);
+        let plan = Plan::of(&request.services, &self.graph, self.depth);
         let services = Self::services(&request, &plan);
         Some(Payload::DependencyCheckStarted(request.started(services, attempt)))
     }
@@ -66,7 +68,7 @@ impl Handler for DependencyChecker {
             return Ok(Effects::none());
         };
         let began = Instant::now();
-        let plan = Plan::of(&request.services, &self.graph);
+        let plan = Plan::of(&request.services, &self.graph, self.depth);
         let until = context.deadline.checked_sub(RESERVE).unwrap_or(began);
         let services = Self::services(&request, &plan);
         let answers = self.asker.ask_all(&plan.targets, &services, until).await;

@@ -20,7 +20,22 @@ use crate::trust::Trust;
 impl Limits {
     /// Takes over the limits of one attempt; the whole check gets room for all of them and the waits between.
     pub fn configured(said: config::Limits) -> Self {
-        Self::new(said.timeout, said.connect_timeout, said.attempts)
+        let limits = Self::new(said.timeout, said.connect_timeout, said.attempts);
+        Self { ip: said.ip, retry_on: said.retry_on, ..limits }
+    }
+}
+
+impl Trust {
+    /// Takes over whom to believe; `None` where it is whom this machine believes.
+    ///
+    /// # Errors
+    /// The authorities cannot be read.
+    pub fn configured(said: &config::Authorities) -> Result<Option<Self>, Error> {
+        match said {
+            config::Authorities::Machine => Ok(None),
+            config::Authorities::File(path) => Self::of_file(path).map(Some),
+            config::Authorities::Anyone => Ok(Some(Self::anyone())),
+        }
     }
 }
 
@@ -40,7 +55,8 @@ impl HttpProbe {
             body_contains: said.contains.clone(),
             expect_json: said.expect.json.clone(),
             conditions: said.expect.conditions.clone(),
-            trust: said.ca.as_deref().map(Trust::of_file).transpose()?,
+            trust: Trust::configured(&said.authorities)?,
+            follow: said.follow,
             ..Self::new(said.url.expose().clone())
         };
         if let Some(latency) = said.latency {
@@ -83,7 +99,7 @@ impl TcpProbe {
             send: said.send.as_deref().map(|text| text.as_bytes().to_vec()),
             expect: said.expect.clone().map(Expect::Like),
             starttls: said.starttls,
-            trust: said.ca.as_deref().map(Trust::of_file).transpose()?,
+            trust: Trust::configured(&said.authorities)?,
             conditions: said.conditions.clone(),
             ..Self::new(said.address.host.as_str(), said.address.port)
         };
@@ -111,7 +127,7 @@ impl TlsProbe {
         let probe = Self {
             server_name: said.server_name.clone().unwrap_or_else(|| host.to_owned()),
             starttls: said.starttls,
-            trust: said.ca.as_deref().map(Trust::of_file).transpose()?,
+            trust: Trust::configured(&said.authorities)?,
             certificate: said.certificate,
             conditions: said.conditions.clone(),
             ..Self::new(host, said.address.port)
@@ -138,8 +154,10 @@ impl GrpcProbe {
     pub fn configured(said: &config::GrpcProbe) -> Result<Self, Error> {
         let trust = match &said.transport {
             GrpcTransport::Plain => None,
-            GrpcTransport::Tls { ca: None } => Some(Trust::machine()?),
-            GrpcTransport::Tls { ca: Some(file) } => Some(Trust::of_file(file)?),
+            GrpcTransport::Tls { authorities } => match Trust::configured(authorities)? {
+                Some(trust) => Some(trust),
+                None => Some(Trust::machine()?),
+            },
         };
         let probe = Self {
             service: said.service.clone(),
@@ -239,7 +257,8 @@ mod tests {
         assert_eq!(probe.headers["x-shop"], "north");
         assert_eq!(probe.headers["authorization"], "Bearer hunter2");
         assert!(!format!("{probe:?}").contains("hunter2"), "{probe:?}");
-        assert_eq!(limits, Limits { check: three, attempt: three, connect: one, attempts: 1 });
+        assert_eq!(limits.check, three);
+        assert_eq!(limits, Limits::new(three, one, 1));
     }
 
     #[test]

@@ -14,6 +14,7 @@ use tokio::time::{Instant, timeout_at};
 use url::Host;
 
 use crate::address::{AddressKind, kind};
+use crate::addresses::Reach;
 use crate::allow::AllowList;
 use crate::classify;
 use crate::dial::dial;
@@ -37,6 +38,7 @@ pub enum Purpose {
 #[derive(Debug, Clone)]
 pub struct Egress {
     rules: Arc<Rules>,
+    reach: Reach,
 }
 
 #[derive(Debug)]
@@ -70,7 +72,13 @@ impl Egress {
                 wrong.join("; "),
             )
         })?;
-        Ok(Self { rules: Arc::new(Rules { allow, allow_loopback: rules.allow_loopback }) })
+        let rules = Rules { allow, allow_loopback: rules.allow_loopback };
+        Ok(Self { rules: Arc::new(rules), reach: Reach::Any })
+    }
+
+    /// Returns the same guard, which dials only some of what it admits.
+    pub(crate) fn reaching(&self, reach: Reach) -> Self {
+        Self { rules: Arc::clone(&self.rules), reach }
     }
 
     /// Tells whether one address of a host may be dialled.
@@ -148,7 +156,7 @@ impl Egress {
         }
         match refused {
             Some(error) if admitted.is_empty() => Err(error),
-            Some(_) | None => Ok(admitted),
+            Some(_) | None => self.reach.kept(host, admitted),
         }
     }
 
@@ -166,12 +174,13 @@ impl Egress {
         deadline: Instant,
     ) -> Result<Connection, Error> {
         let attempted = format!("connecting to {host}:{port}");
-        let literal = host.trim_matches(['[', ']']).parse::<IpAddr>();
+        let pinned = self.reach.pinned(host).map(Ok);
+        let literal = pinned.unwrap_or_else(|| host.trim_matches(['[', ']']).parse::<IpAddr>());
         let started = Instant::now();
         let addresses = match literal {
             Ok(address) => {
                 self.admit(purpose, host, address)?;
-                vec![SocketAddr::new(address, port)]
+                self.reach.kept(host, vec![SocketAddr::new(address, port)])?
             }
             Err(_) => timeout_at(deadline, self.resolve(purpose, host, port))
                 .await

@@ -14,6 +14,7 @@ use reqwest::{Method, StatusCode};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use crate::addresses::over;
 use crate::assertions;
 use crate::channel::{Channel, Handshake, Peer, Wire};
 use crate::classify::{hyper_error, status_class};
@@ -77,7 +78,12 @@ impl GrpcProbe {
             target,
             expected: "SERVING".to_owned(),
         };
-        with_retries(limits, &about, |until| self.attempt(egress, limits, &about, until)).await
+        let (probe, about) = (self, &about);
+        over(egress, &self.host, limits, about, |egress, limits| async move {
+            let (egress, limits) = (&egress, &limits);
+            with_retries(limits, about, |until| probe.attempt(egress, limits, about, until)).await
+        })
+        .await
     }
 
     async fn attempt(
@@ -96,12 +102,11 @@ impl GrpcProbe {
             Ok((serving, peer)) => self.holds(serving, &peer, took, &timings, until).await,
             Err(error) => Err(error),
         };
+        let caveat = Trust::caveat(self.trust.as_ref());
         let report = match right {
-            Ok(()) => about.passed(format!("SERVING in {}", brief(took))).judged_by_latency(
-                took,
-                self.warn_after,
-                self.fail_after,
-            ),
+            Ok(()) => about
+                .passed(format!("SERVING in {}{caveat}", brief(took)))
+                .judged_by_latency(took, self.warn_after, self.fail_after),
             Err(error) => about.failed(error),
         };
         Report { timings, ..report }

@@ -11,6 +11,7 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Response, Url};
 use tokio::time::{Instant, timeout_at};
 
+use crate::addresses::over;
 use crate::classify::request_error;
 use crate::egress::Egress;
 use crate::error::Error;
@@ -99,6 +100,8 @@ pub struct HttpProbe {
     pub conditions: Vec<Condition>,
     /// Whom to believe; whom this machine believes, if nobody is named.
     pub trust: Option<Trust>,
+    /// Redirects that are followed; `None`: as many as allowed, and none where a redirect is expected.
+    pub follow: Option<usize>,
 }
 
 impl HttpProbe {
@@ -133,6 +136,7 @@ impl HttpProbe {
             expect_json: Vec::new(),
             conditions: Vec::new(),
             trust: None,
+            follow: None,
         }
     }
 
@@ -164,7 +168,19 @@ impl HttpProbe {
             target,
             expected: self.expected(),
         };
-        with_retries(limits, &about, |until| self.attempt(egress, limits, &about, until)).await
+        let (probe, about) = (self, &about);
+        over(
+            egress,
+            self.url.host_str().unwrap_or_default(),
+            limits,
+            about,
+            |egress, limits| async move {
+                let (egress, limits) = (&egress, &limits);
+                with_retries(limits, about, |until| probe.attempt(egress, limits, about, until))
+                    .await
+            },
+        )
+        .await
     }
 
     async fn attempt(

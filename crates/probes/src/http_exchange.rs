@@ -11,6 +11,7 @@ use flate2::read::MultiGzDecoder;
 use http_body_util::{BodyExt, Empty};
 use hyper::body::{Bytes, Incoming};
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use printery_config::MAX_REDIRECTS;
 use reqwest::header::{
     ACCEPT, AUTHORIZATION, CONTENT_ENCODING, HOST, HeaderMap, HeaderValue, LOCATION, USER_AGENT,
 };
@@ -30,9 +31,6 @@ use crate::redis_target::decoded;
 use crate::report::Timings;
 use crate::trust::Trust;
 
-/// Redirects that a probe follows.
-const MAX_REDIRECTS: usize = 3;
-
 /// Header bytes that an answer may have. 64 KiB.
 const MAX_HEADERS: usize = 64 * 1024;
 
@@ -47,10 +45,18 @@ pub(crate) struct Answer {
 /// Where a redirect may lead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Follow {
-    Anywhere,
-    /// As a request whose headers may be credentials must.
-    SameHost,
+    /// Anywhere the guard admits, so many times.
+    Times(usize),
     Nowhere,
+}
+
+/// What a request carries beside the question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Carries {
+    /// The probe's headers and credentials: it goes where the probe was sent.
+    Everything,
+    /// Nothing of them: a redirect has led to another host, which they are not for.
+    Nothing,
 }
 
 /// One attempt to get an answer.
@@ -66,50 +72,33 @@ impl Exchange<'_> {
     /// Asks and follows; writes into `timings` what it learns, also when it fails half-way.
     pub(crate) async fn run(&self, timings: &mut Timings) -> Result<Answer, Error> {
         let mut url = without_user(self.probe.url.clone());
+        let mut carries = Carries::Everything;
         let mut followed = 0;
         loop {
-            let answer = self.ask(&url, timings).await?;
-            let Some(next) = self.next(&url, &answer) else { return Ok(answer) };
-            if followed >= MAX_REDIRECTS {
-                let observed = format!("redirected more than {MAX_REDIRECTS} times");
+            let answer = self.ask(&url, carries, timings).await?;
+            let Follow::Times(most) = self.follow else { return Ok(answer) };
+            let Some(next) = next(&url, &answer) else { return Ok(answer) };
+            if followed >= most {
+                let times = if most == 1 { "once".to_owned() } else { format!("{most} times") };
+                let observed = format!("redirected more than {times}");
                 return Err(Error::new(Class::Guard, ReasonCode::TooManyRedirects, "", observed));
             }
             followed += 1;
-            url = self.checked(&url, next?)?;
+            let next = checked(&url, next?)?;
+            if next.origin() != url.origin() {
+                // Not taken up again on the way back: who sent us there may have chosen the path.
+                carries = Carries::Nothing;
+            }
+            url = next;
         }
     }
 
-    /// Returns where the answer sends us, if it does and we go.
-    fn next(&self, url: &Url, answer: &Answer) -> Option<Result<Url, Error>> {
-        let redirects = matches!(answer.status.as_u16(), 301 | 302 | 303 | 307 | 308);
-        if !redirects || self.follow == Follow::Nowhere {
-            return None;
-        }
-        let location = answer.headers.get(LOCATION)?;
-        let next = location.to_str().ok().and_then(|location| url.join(location).ok());
-        Some(next.ok_or_else(|| {
-            let observed = "redirected to something that is no URL";
-            Error::new(Class::Permanent, ReasonCode::Protocol, "", observed)
-        }))
-    }
-
-    /// Checks a hop like a first request, and two things that only a redirect can do.
-    fn checked(&self, from: &Url, next: Url) -> Result<Url, Error> {
-        let host = next.host_str().unwrap_or_default();
-        if from.scheme() == "https" && next.scheme() == "http" {
-            return Err(blocked(host, "it was redirected from https to http"));
-        }
-        if self.follow == Follow::SameHost && from.origin() != next.origin() {
-            let why = "a request with credentials is not redirected to another host";
-            return Err(blocked(host, why));
-        }
-        if !next.username().is_empty() || next.password().is_some() {
-            return Err(blocked(host, "the redirect carries credentials"));
-        }
-        Ok(next)
-    }
-
-    async fn ask(&self, url: &Url, timings: &mut Timings) -> Result<Answer, Error> {
+    async fn ask(
+        &self,
+        url: &Url,
+        carries: Carries,
+        timings: &mut Timings,
+    ) -> Result<Answer, Error> {
         self.egress.check_url(Purpose::Probe, url)?;
         let host = url.host_str().unwrap_or_default();
         let port = url.port_or_known_default().unwrap_or(80);
@@ -125,12 +114,12 @@ impl Exchange<'_> {
             channel::add(timings, &channel.timings);
             (channel.wire, channel.peer)
         };
-        self.converse(url, wire, peer, timings).await
+        self.converse((url, carries), wire, peer, timings).await
     }
 
     async fn converse(
         &self,
-        url: &Url,
+        (url, carries): (&Url, Carries),
         wire: Box<dyn Wire>,
         peer: Peer,
         timings: &mut Timings,
@@ -146,7 +135,7 @@ impl Exchange<'_> {
                     .await
                     .map_err(|error| hyper_error(&error))?;
             driver.spawn(connection);
-            sender.send_request(self.request(url, url.as_str())?).await
+            sender.send_request(self.request((url, carries), url.as_str())?).await
         } else {
             let (mut sender, connection) = hyper::client::conn::http1::Builder::new()
                 .max_buf_size(MAX_HEADERS)
@@ -155,7 +144,7 @@ impl Exchange<'_> {
                 .map_err(|error| hyper_error(&error))?;
             driver.spawn(connection);
             let path = &url[Position::BeforePath..Position::AfterQuery];
-            sender.send_request(self.request(url, path)?).await
+            sender.send_request(self.request((url, carries), path)?).await
         };
         let response = response.map_err(|error| hyper_error(&error))?;
         let answered = Instant::now();
@@ -169,7 +158,11 @@ impl Exchange<'_> {
         Ok(Answer { status: parts.status, headers: parts.headers, body, peer })
     }
 
-    fn request(&self, url: &Url, target: &str) -> Result<hyper::Request<Empty<Bytes>>, Error> {
+    fn request(
+        &self,
+        (url, carries): (&Url, Carries),
+        target: &str,
+    ) -> Result<hyper::Request<Empty<Bytes>>, Error> {
         let wrong = || {
             let observed = "cannot be asked for";
             Error::new(Class::Internal, ReasonCode::InvalidTarget, "", observed)
@@ -191,6 +184,9 @@ impl Exchange<'_> {
             let host = &url[Position::BeforeHost..Position::AfterPort];
             headers.insert(HOST, HeaderValue::from_str(host).map_err(|_why| wrong())?);
         }
+        if carries == Carries::Nothing {
+            return Ok(request);
+        }
         if let Some(authorization) = basic(&self.probe.url) {
             headers.insert(AUTHORIZATION, authorization);
         }
@@ -199,6 +195,31 @@ impl Exchange<'_> {
         }
         Ok(request)
     }
+}
+
+/// Returns where an answer sends us, if it does.
+fn next(url: &Url, answer: &Answer) -> Option<Result<Url, Error>> {
+    if !matches!(answer.status.as_u16(), 301 | 302 | 303 | 307 | 308) {
+        return None;
+    }
+    let location = answer.headers.get(LOCATION)?;
+    let next = location.to_str().ok().and_then(|location| url.join(location).ok());
+    Some(next.ok_or_else(|| {
+        let observed = "redirected to something that is no URL";
+        Error::new(Class::Permanent, ReasonCode::Protocol, "", observed)
+    }))
+}
+
+/// Checks a hop for what only a redirect can do; the guard checks it like a first request.
+fn checked(from: &Url, next: Url) -> Result<Url, Error> {
+    let host = next.host_str().unwrap_or_default();
+    if from.scheme() == "https" && next.scheme() == "http" {
+        return Err(blocked(host, "it was redirected from https to http"));
+    }
+    if !next.username().is_empty() || next.password().is_some() {
+        return Err(blocked(host, "the redirect carries credentials"));
+    }
+    Ok(next)
 }
 
 /// Takes credentials out of a URL: they travel in a header, and a relative redirect does not inherit them.
@@ -263,12 +284,13 @@ impl Follow {
     pub(crate) fn of(probe: &HttpProbe) -> Self {
         // Whoever expects a redirect wants to see it, not to follow it.
         let wants_redirect = |range: &StatusRange| (300..400).any(|status| range.holds(status));
-        if probe.status.iter().chain(&probe.warn_status).any(wants_redirect) {
-            Self::Nowhere
-        } else if !probe.headers.is_empty() || basic(&probe.url).is_some() {
-            Self::SameHost
-        } else {
-            Self::Anywhere
+        match probe.follow {
+            Some(0) => Self::Nowhere,
+            Some(most) => Self::Times(most),
+            None if probe.status.iter().chain(&probe.warn_status).any(wants_redirect) => {
+                Self::Nowhere
+            }
+            None => Self::Times(MAX_REDIRECTS),
         }
     }
 }

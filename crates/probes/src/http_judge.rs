@@ -19,6 +19,7 @@ use crate::outcome::{Class, Outcome, ReasonCode};
 use crate::redact::{self, brief};
 use crate::report::{Report, Timings};
 use crate::retry::About;
+use crate::trust::Trust;
 
 /// An answer and how long it took to come.
 pub(crate) struct Seen {
@@ -33,7 +34,8 @@ impl HttpProbe {
     pub(crate) async fn judge(&self, seen: &Seen, about: &About) -> Report {
         let Seen { answer, took, .. } = seen;
         let status = answer.status.as_u16();
-        let observed = format!("answered {} in {}", answer.status, brief(*took));
+        let caveat = Trust::caveat(self.trust.as_ref());
+        let observed = format!("answered {} in {}{caveat}", answer.status, brief(*took));
         if self.warn_status.iter().any(|range| range.holds(status)) {
             return about.passed(observed).judged(Outcome::Warn, ReasonCode::HttpStatus);
         }

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod address;
+mod addresses;
 mod allow;
 mod assertions;
 mod certificate;

@@ -4,9 +4,11 @@
 
 use std::time::Duration;
 
+use printery_config::{IpFamily, RetryOn};
+
 use crate::retry;
 
-/// Time limits of one check; each one contains the next.
+/// Time limits of one check, each of which contains the next, and what is tried again and where.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// The whole check with its retries and waits. 10 s.
@@ -17,6 +19,10 @@ pub struct Limits {
     pub connect: Duration,
     /// Attempts at most, 1..=3; only transient trouble is tried again. 3.
     pub attempts: u32,
+    /// Which of a name's addresses are asked. Any.
+    pub ip: IpFamily,
+    /// Final answers that are tried again like transient trouble. None.
+    pub retry_on: RetryOn,
 }
 
 impl Default for Limits {
@@ -26,6 +32,8 @@ impl Default for Limits {
             attempt: Duration::from_secs(5),
             connect: Duration::from_secs(2),
             attempts: 3,
+            ip: IpFamily::Any,
+            retry_on: RetryOn::NONE,
         }
     }
 }
@@ -34,7 +42,8 @@ impl Limits {
     /// Makes limits from those of one attempt; the whole check gets room for all of them and the waits between.
     pub fn new(attempt: Duration, connect: Duration, attempts: u32) -> Self {
         let check = attempt.saturating_mul(attempts.max(1)) + retry::longest_waits(attempts);
-        Self { check, attempt, connect: connect.min(attempt), attempts }
+        let connect = connect.min(attempt);
+        Self { check, attempt, connect, attempts, ..Self::default() }
     }
 
     /// Returns the same limits for one attempt only, as a sampler that repeats by itself wants it.
@@ -48,7 +57,7 @@ impl Limits {
     pub fn within(self, remaining: Duration) -> Self {
         let check = self.check.min(remaining);
         let attempt = self.attempt.min(check);
-        Self { check, attempt, connect: self.connect.min(attempt), attempts: self.attempts }
+        Self { check, attempt, connect: self.connect.min(attempt), ..self }
     }
 }
 

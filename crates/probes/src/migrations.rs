@@ -8,6 +8,7 @@ use std::cmp::Ordering;
 use tokio::time::Instant;
 use tokio_postgres::SimpleQueryRow;
 
+use crate::addresses::over;
 use crate::egress::Egress;
 use crate::error::Error;
 use crate::limits::Limits;
@@ -45,7 +46,12 @@ impl MigrationsProbe {
         let target = self.target.to_string();
         let attempted = format!("reading the {} migrations of {target}", self.adapter);
         let about = About { attempted, target, expected: self.words() };
-        with_retries(limits, &about, |until| self.attempt(egress, limits, &about, until)).await
+        let (probe, about) = (self, &about);
+        over(egress, self.target.host(), limits, about, |egress, limits| async move {
+            let (egress, limits) = (&egress, &limits);
+            with_retries(limits, about, |until| probe.attempt(egress, limits, about, until)).await
+        })
+        .await
     }
 
     async fn attempt(

@@ -111,6 +111,8 @@ pub enum ReasonCode {
     Skipped,
     /// The name does not exist.
     DnsNxdomain,
+    /// The name has no address of the family that was asked for.
+    NoAddress,
     /// The name could not be looked up just now.
     DnsFailure,
     /// The target's machine refused the connection.
@@ -196,6 +198,7 @@ impl ReasonCode {
             Self::Ok => "ok",
             Self::Skipped => "skipped",
             Self::DnsNxdomain => "dns_nxdomain",
+            Self::NoAddress => "no_address",
             Self::DnsFailure => "dns_failure",
             Self::ConnectRefused => "connect_refused",
             Self::ConnectTimeout => "connect_timeout",

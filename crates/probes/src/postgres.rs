@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_postgres::SimpleQueryRow;
 
+use crate::addresses::over;
 use crate::egress::Egress;
 use crate::error::Error;
 use crate::limits::Limits;
@@ -108,7 +109,12 @@ impl PostgresProbe {
         let target = self.target.to_string();
         let attempted = format!("asking {target}");
         let about = About { attempted, target, expected: self.demands.words() };
-        with_retries(limits, &about, |until| self.attempt(egress, limits, &about, until)).await
+        let (probe, about) = (self, &about);
+        over(egress, self.target.host(), limits, about, |egress, limits| async move {
+            let (egress, limits) = (&egress, &limits);
+            with_retries(limits, about, |until| probe.attempt(egress, limits, about, until)).await
+        })
+        .await
     }
 
     async fn attempt(

@@ -87,6 +87,14 @@ impl std::fmt::Display for PostgresTarget {
 }
 
 impl PostgresTarget {
+    /// Returns the name or address that is dialled; empty for a socket.
+    pub(crate) fn host(&self) -> &str {
+        match &self.place {
+            Place::Tcp { host, .. } => host,
+            Place::Unix(_) => "",
+        }
+    }
+
     /// Reads `postgres://user:password@host[:port]/database[?sslmode=…&sslrootcert=…]`; a host that is a path (with `%2F`) is a
     /// socket's folder.
     ///

@@ -13,6 +13,7 @@ use tokio::net::UnixStream;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 
+use crate::addresses::over;
 use crate::assertions;
 use crate::classify::{connect_timeout, io_error};
 use crate::egress::{Egress, Purpose};
@@ -81,7 +82,12 @@ impl RedisProbe {
         let target = self.target.to_string();
         let about =
             About { attempted: format!("PING {target}"), target, expected: self.expected() };
-        with_retries(limits, &about, |until| self.attempt(egress, limits, &about, until)).await
+        let (probe, about) = (self, &about);
+        over(egress, self.target.host(), limits, about, |egress, limits| async move {
+            let (egress, limits) = (&egress, &limits);
+            with_retries(limits, about, |until| probe.attempt(egress, limits, about, until)).await
+        })
+        .await
     }
 
     async fn attempt(

@@ -32,6 +32,14 @@ pub(crate) enum Place {
 }
 
 impl RedisTarget {
+    /// Returns the name or address that is dialled; empty for a socket.
+    pub(crate) fn host(&self) -> &str {
+        match &self.place {
+            Place::Tcp { host, .. } | Place::Tls { host, .. } => host,
+            Place::Unix { .. } => "",
+        }
+    }
+
     /// Reads `redis://[user:password@]host[:port]`, `rediss://…`, `redis+unix:///path[?user=…&pass=…]` or `unix://…`.
     ///
     /// Of `redis+cluster://h1,h2` and `redis+sentinel://h1,h2/name` the first host stands for all: a probe asks one server.

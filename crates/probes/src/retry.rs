@@ -6,6 +6,7 @@
 use std::future::Future;
 use std::time::Duration;
 
+use printery_config::{Final, RetryOn};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::error::Error;
@@ -68,6 +69,10 @@ where
         let mut report = timeout_at(until, probe(until))
             .await
             .unwrap_or_else(|_elapsed| about.failed(timed_out(started.elapsed())));
+        if is_listed(limits.retry_on, &report) {
+            report.class = Some(Class::Transient);
+            report.outcome = Class::Transient.outcome();
+        }
         report.attempts = attempt;
         report.duration = started.elapsed();
         if report.class != Some(Class::Transient) || attempt >= most {
@@ -80,6 +85,55 @@ where
         sleep(wait).await;
         attempt += 1;
     }
+}
+
+/// Tells whether a final answer is one that the fleet file wants to be tried again.
+fn is_listed(retry_on: RetryOn, report: &Report) -> bool {
+    let answer = match report.reason_code {
+        ReasonCode::DnsNxdomain => Final::Nxdomain,
+        ReasonCode::NoAddress => Final::NoAddress,
+        ReasonCode::Tls => Final::Tls,
+        ReasonCode::Protocol => Final::Protocol,
+        ReasonCode::HttpStatus => Final::HttpStatus,
+        ReasonCode::Auth => Final::Auth,
+        ReasonCode::Content => Final::Content,
+        ReasonCode::Unsupported => Final::Unsupported,
+        ReasonCode::ImageNotFound => Final::ImageNotFound,
+        ReasonCode::NoSuchTable => Final::NoSuchTable,
+        ReasonCode::Ok
+        | ReasonCode::Skipped
+        | ReasonCode::DnsFailure
+        | ReasonCode::ConnectRefused
+        | ReasonCode::ConnectTimeout
+        | ReasonCode::ConnectUnreachable
+        | ReasonCode::ConnectionClosed
+        | ReasonCode::Timeout
+        | ReasonCode::Slow
+        | ReasonCode::NotReady
+        | ReasonCode::Role
+        | ReasonCode::Version
+        | ReasonCode::Value
+        | ReasonCode::DigestMismatch
+        | ReasonCode::PlatformMissing
+        | ReasonCode::SchemaBehind
+        | ReasonCode::SchemaAhead
+        | ReasonCode::SchemaDirty
+        | ReasonCode::Capacity
+        | ReasonCode::Lag
+        | ReasonCode::Locked
+        | ReasonCode::Setting
+        | ReasonCode::Policy
+        | ReasonCode::Window
+        | ReasonCode::AwaitingApproval
+        | ReasonCode::Rejected
+        | ReasonCode::Expired
+        | ReasonCode::StillUp
+        | ReasonCode::BlockedByPolicy
+        | ReasonCode::TooManyRedirects
+        | ReasonCode::BodyTooLarge
+        | ReasonCode::InvalidTarget => return false,
+    };
+    report.class == Some(Class::Permanent) && retry_on.holds(answer)
 }
 
 /// Says that an attempt had no complete answer in its time.
@@ -121,6 +175,27 @@ mod tests {
         let longest: Vec<u128> = (1..=7).map(|n| delay(n, 1.0).as_millis()).collect();
         assert_eq!(longest, [200, 400, 800, 1600, 3200, 5000, 5000]);
         assert_eq!(delay(3, 0.0), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_final_answer_that_is_listed_is_tried_again_and_nothing_else_is() {
+        let cases = [
+            (Class::Permanent, ReasonCode::DnsNxdomain, 3, Outcome::Error),
+            (Class::Permanent, ReasonCode::Auth, 1, Outcome::Fail),
+            // A condition that does not hold is never asked until it does.
+            (Class::Assertion, ReasonCode::DnsNxdomain, 1, Outcome::Fail),
+            (Class::Guard, ReasonCode::DnsNxdomain, 1, Outcome::Error),
+        ];
+        let limits = Limits { retry_on: RetryOn::NONE.with(Final::Nxdomain), ..Limits::default() };
+        for (class, reason, attempts, outcome) in cases {
+            let asked = Cell::new(0);
+            let report = with_retries(&limits, &about(), |_| {
+                asked.set(asked.get() + 1);
+                async move { about().failed(Error::new(class, reason, "", "no")) }
+            })
+            .await;
+            assert_eq!((asked.get(), report.outcome), (attempts, outcome), "{class} {reason}");
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -9,6 +9,7 @@ use printery_expressions::{Condition, Pattern};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, timeout_at};
 
+use crate::addresses::over;
 use crate::assertions;
 use crate::channel::{Channel, Handshake, Peer, Wire};
 use crate::classify::io_error;
@@ -119,7 +120,12 @@ impl TcpProbe {
             Some(Expect::Like(pattern)) => format!("an answer like `{pattern}`"),
         };
         let about = About { attempted: format!("connecting to {target}"), target, expected };
-        with_retries(limits, &about, |until| self.attempt(egress, limits, &about, until)).await
+        let (probe, about) = (self, &about);
+        over(egress, &self.host, limits, about, |egress, limits| async move {
+            let (egress, limits) = (&egress, &limits);
+            with_retries(limits, about, |until| probe.attempt(egress, limits, about, until)).await
+        })
+        .await
     }
 
     async fn attempt(
@@ -138,9 +144,10 @@ impl TcpProbe {
             Ok((peer, said)) => self.holds(&peer, &said, took, &timings, until).await,
             Err(error) => Err(error),
         };
+        let caveat = Trust::caveat(self.trust.as_ref());
         let report = match seen {
             Ok(observed) => about
-                .passed(format!("{observed} in {}", brief(took)))
+                .passed(format!("{observed} in {}{caveat}", brief(took)))
                 .judged_by_latency(took, self.warn_after, self.fail_after),
             Err(error) => about.failed(error),
         };

@@ -10,6 +10,7 @@ use printery_config::{CertificateRules, StartTls, TlsVersion};
 use printery_expressions::Condition;
 use tokio::time::Instant;
 
+use crate::addresses::over;
 use crate::assertions;
 use crate::certificate::Certificate;
 use crate::channel::{Channel, Handshake, Peer};
@@ -75,7 +76,12 @@ impl TlsProbe {
             expected: format!("a certificate for {}", self.server_name),
             target,
         };
-        with_retries(limits, &about, |until| self.attempt(egress, limits, &about, until)).await
+        let (probe, about) = (self, &about);
+        over(egress, &self.host, limits, about, |egress, limits| async move {
+            let (egress, limits) = (&egress, &limits);
+            with_retries(limits, about, |until| probe.attempt(egress, limits, about, until)).await
+        })
+        .await
     }
 
     async fn attempt(
@@ -131,8 +137,9 @@ impl TlsProbe {
             let observed = "showed a certificate that cannot be read";
             return about.failed(Error::new(Class::Permanent, ReasonCode::Tls, "", observed));
         };
+        let caveat = Trust::caveat(self.trust.as_ref());
         let left = certificate.life_left_pct(Timestamp::now());
-        let observed = format!("TLS {version}, {} in {}", lasts(certificate), brief(took));
+        let observed = format!("TLS {version}, {} in {}{caveat}", lasts(certificate), brief(took));
         let expired = |outcome, limit: f64| {
             let observed = format!("{observed}, below {:.0}% of its life", limit * 100.0);
             about.passed(observed).judged(outcome, ReasonCode::Expired)

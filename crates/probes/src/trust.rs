@@ -1,14 +1,14 @@
 //! Whom a TLS handshake trusts, and what it saw even when it does not.
 //!
 //! Probes that show certificates make their handshakes with this. The verifier records the chain before it verifies
-//! it, so that an expired or foreign certificate is refused and described; it never lets one pass.
+//! it, so that an expired or foreign certificate is refused and described; it lets one pass only for [`Trust::anyone`].
 
 use std::path::Path;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::ring;
+use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
@@ -23,7 +23,8 @@ use crate::tls;
 /// Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Trust {
-    verifier: Arc<WebPkiServerVerifier>,
+    verifier: Arc<dyn ServerCertVerifier>,
+    verifies: bool,
 }
 
 /// What was shown in a handshake; filled while it runs.
@@ -40,7 +41,7 @@ impl Shown {
 /// Records, then verifies as usual.
 #[derive(Debug)]
 struct Recorder {
-    verifier: Arc<WebPkiServerVerifier>,
+    verifier: Arc<dyn ServerCertVerifier>,
     shown: Shown,
 }
 
@@ -53,6 +54,19 @@ impl Trust {
         static MACHINE: LazyLock<Result<Trust, Error>> =
             LazyLock::new(|| Trust::in_roots(tls::machine_roots()));
         MACHINE.clone()
+    }
+
+    /// Trusts anybody: whatever certificate is shown passes, and its holder must still have its key.
+    pub fn anyone() -> Self {
+        Self { verifier: Arc::new(Anyone(ring::default_provider())), verifies: false }
+    }
+
+    /// Returns what reports add when nobody's certificate was verified, and nothing otherwise.
+    pub(crate) fn caveat(trust: Option<&Self>) -> &'static str {
+        match trust {
+            Some(trust) if !trust.verifies => ", TLS not verified",
+            Some(_) | None => "",
+        }
     }
 
     /// Trusts the authorities in a PEM file, and nobody else.
@@ -77,7 +91,7 @@ impl Trust {
         let provider = Arc::new(ring::default_provider());
         WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
             .build()
-            .map(|verifier| Self { verifier })
+            .map(|verifier| Self { verifier, verifies: true })
             .map_err(|error| {
                 Error::new(Class::Internal, ReasonCode::Tls, "preparing TLS", error.to_string())
             })
@@ -99,6 +113,47 @@ impl Trust {
         // A resumed handshake shows no certificate.
         config.resumption = rustls::client::Resumption::disabled();
         Ok((Arc::new(config), shown))
+    }
+}
+
+/// Believes every certificate, for targets of `insecure: true`.
+#[derive(Debug)]
+struct Anyone(CryptoProvider);
+
+impl ServerCertVerifier for Anyone {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signed, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signed, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
     }
 }
 

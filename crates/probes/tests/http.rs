@@ -197,6 +197,18 @@ async fn redirects_are_followed_three_times_and_checked_each_time() {
         let report = ask(&server.url(path)).await;
         assert_eq!((report.outcome, report.reason_code), (outcome, reason), "{path}: {report:?}");
     }
+    for (path, follow, outcome, reason) in [
+        ("/1", 3, Outcome::Pass, ReasonCode::Ok),
+        ("/1", 2, Outcome::Error, ReasonCode::TooManyRedirects),
+        ("/3", 1, Outcome::Pass, ReasonCode::Ok),
+        ("/3", 0, Outcome::Fail, ReasonCode::HttpStatus),
+        ("/metadata", 1, Outcome::Error, ReasonCode::BlockedByPolicy),
+    ] {
+        let mut probe = HttpProbe::try_new(&server.url(path)).unwrap();
+        probe.follow = Some(follow);
+        let report = probe.run(&egress(), &limits()).await;
+        assert_eq!((report.outcome, report.reason_code), (outcome, reason), "{path}: {report:?}");
+    }
     let mut probe = HttpProbe::try_new(&server.url("/metadata")).unwrap();
     probe.status = vec![StatusRange::only(307)];
     let report = probe.run(&egress(), &limits()).await;
@@ -287,24 +299,29 @@ async fn credentials_in_the_url_are_sent_on_the_same_host_and_never_shown() {
 }
 
 #[tokio::test]
-async fn a_request_with_credentials_is_not_redirected_to_another_host() {
-    let other = Server::start(Router::new().route("/", get(|| async { "ok" }))).await;
+async fn credentials_do_not_follow_a_redirect_to_another_host() {
+    let heard = |headers: axum::http::HeaderMap| async move {
+        format!("{:?}", headers.get("x-api-key").or(headers.get("authorization")))
+    };
+    let other = Server::start(Router::new().route("/", get(heard))).await;
     let elsewhere = other.url("/");
     let app = Router::new()
         .route("/here", get(|| async { Redirect::temporary("/end") }))
-        .route("/end", get(|| async { "ok" }))
+        .route("/end", get(heard))
         .route("/there", get(move || async move { Redirect::temporary(&elsewhere) }));
     let server = Server::start(app).await;
-    let cases = [
-        ("/here", Outcome::Pass, ReasonCode::Ok),
-        ("/there", Outcome::Error, ReasonCode::BlockedByPolicy),
-    ];
-    for (path, outcome, reason) in cases {
+    for (path, heard) in [("/here", "Some"), ("/there", "None")] {
         let probe = HttpProbe::try_new(&server.url(path)).unwrap();
-        let probe = probe.with_header("x-api-key", "hunter2").unwrap();
+        let mut probe = probe.with_header("x-api-key", "hunter2").unwrap();
+        probe.body_contains = Some(heard.to_owned());
         let report = probe.run(&egress(), &limits()).await;
-        assert_eq!((report.outcome, report.reason_code), (outcome, reason), "{path}: {report:?}");
-        assert!(!format!("{probe:?}{report:?}").contains("hunter2"));
+        assert_eq!(report.outcome, Outcome::Pass, "{path}: {report:?}");
+        let signed_in = server.url(path).replace("//", "//ops:hunter2@");
+        let mut probe = HttpProbe::try_new(&signed_in).unwrap();
+        probe.body_contains = Some(heard.to_owned());
+        let report = probe.run(&egress(), &limits()).await;
+        assert_eq!(report.outcome, Outcome::Pass, "{path}: {report:?}");
+        assert!(!format!("{report:?}").contains("hunter2"));
     }
 }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use printery_config::{Credential, CredentialCheck, MigrationsCheck};
+use printery_config::{Credential, CredentialCheck, IpFamily, MigrationsCheck};
 use printery_events::payload::DeploymentStarted;
 use printery_harness::fleet::approvals::Approval;
 use printery_probes::{
@@ -105,7 +105,8 @@ async fn make(
         }
         Work::Dns(probe, limits) => probe.run(egress, &limits.within(remaining)).await,
         Work::Down(probe, limits) => {
-            let limits = limits.within(remaining).once();
+            // Whichever address still answers, somebody does.
+            let limits = Limits { ip: IpFamily::Any, ..limits.within(remaining).once() };
             inverted(probe, probe.run(egress, &limits).await)
         }
         Work::Credential(said) => credential(said, egress, now, remaining).await,

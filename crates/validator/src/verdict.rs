@@ -109,6 +109,9 @@ fn suggestion(check: &Check, report: &Report) -> String {
         | ReasonCode::ConnectUnreachable
         | ReasonCode::ConnectionClosed
         | ReasonCode::Timeout => format!("See that {target} is up and can be reached from here."),
+        ReasonCode::NoAddress => {
+            format!("Give the name in {target} such an address, or say another `ip`.")
+        }
         ReasonCode::DnsNxdomain | ReasonCode::DnsFailure => {
             format!("Correct the name in {target}, or see that it can be looked up from here.")
         }

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
+use super::depth::Depth;
 use crate::graph::{Graph, NodeKind};
 use crate::service::{Criticality, Requires};
 
@@ -33,26 +34,30 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Follows the graph from the named services: hard edges to their end, soft edges one step.
+    /// Follows the graph from the named services, as far as `depth` says.
     ///
     /// An empty list of names means every service of the fleet. Cycles are followed once.
-    pub fn of(named: &[String], graph: &Graph) -> Self {
+    pub fn of(named: &[String], graph: &Graph, depth: Depth) -> Self {
         let mut plan = Self::default();
         plan.name(named, graph);
-        let asked: BTreeSet<String> = plan.services.iter().cloned().collect();
-        let mut seen = asked.clone();
-        let mut frontier: VecDeque<String> = plan.services.iter().cloned().collect();
-        while let Some(service) = frontier.pop_front() {
+        // The softest edge on the way here counts; a way over hard edges alone leads further.
+        let start = |name: &String| (name.clone(), Criticality::Hard);
+        let mut seen: BTreeSet<(String, Criticality)> = plan.services.iter().map(start).collect();
+        let mut frontier: VecDeque<_> = plan.services.iter().map(|name| (start(name), 0)).collect();
+        while let Some(((service, way), steps)) = frontier.pop_front() {
             for needed in graph.requires(&service) {
-                match needed.criticality {
-                    Criticality::Hard => {
-                        plan.add(&service, needed);
-                        if seen.insert(needed.name.clone()) {
-                            frontier.push_back(needed.name.clone());
-                        }
-                    }
-                    Criticality::Soft if asked.contains(&service) => plan.add(&service, needed),
-                    Criticality::Soft => {}
+                let way = way.max(needed.criticality);
+                let depth = match way {
+                    Criticality::Hard => depth.hard,
+                    Criticality::Soft => depth.soft,
+                };
+                if !depth.goes_beyond(steps) {
+                    continue;
+                }
+                plan.add(&service, needed);
+                let place = (needed.name.clone(), way);
+                if seen.insert(place.clone()) {
+                    frontier.push_back((place, steps + 1));
                 }
             }
         }
@@ -89,7 +94,7 @@ impl Plan {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Fleet;
+    use crate::{Fleet, FollowDepth};
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 
@@ -162,7 +167,7 @@ mod tests {
             ("api: db / web: api", "", "api>db web>api", "db api", ""),
         ];
         for (text, named, edges, targets, unknown) in cases {
-            let plan = Plan::of(&names(named), &graph(text));
+            let plan = Plan::of(&names(named), &graph(text), Depth::default());
             assert_eq!(lines(&plan), edges, "edges of {named:?} in {text:?}");
             assert_eq!(plan.targets, names(targets), "targets of {named:?} in {text:?}");
             assert_eq!(plan.unknown, names(unknown), "unknown of {named:?} in {text:?}");
@@ -170,8 +175,24 @@ mod tests {
     }
 
     #[test]
+    fn the_closure_ends_where_the_depth_says() {
+        use FollowDepth::{All, Steps};
+        let graph = graph("web: api, ads? / api: db, mail? / mail: smtp / ads: cdn / db: disk");
+        for (hard, soft, edges) in [
+            (Steps(1), Steps(1), "web>api web>ads?"),
+            (Steps(2), Steps(1), "web>api web>ads? api>db"),
+            (All, Steps(1), "web>api web>ads? api>db db>disk"),
+            (Steps(1), Steps(2), "web>api web>ads? api>mail? ads>cdn"),
+            (All, All, "web>api web>ads? api>db api>mail? ads>cdn db>disk mail>smtp"),
+        ] {
+            let plan = Plan::of(&names("web"), &graph, Depth { hard, soft });
+            assert_eq!(lines(&plan), edges, "{hard:?} {soft:?}");
+        }
+    }
+
+    #[test]
     fn an_event_without_services_asks_about_the_whole_fleet() {
-        let plan = Plan::of(&[], &graph("api: db / docs: / web: api"));
+        let plan = Plan::of(&[], &graph("api: db / docs: / web: api"), Depth::default());
         assert_eq!(plan.services, names("api docs web"));
         assert!(plan.unknown.is_empty());
     }
@@ -190,7 +211,7 @@ mod tests {
             let text = needs.iter().enumerate().map(line).collect::<Vec<_>>().join(" / ");
             let graph = graph(&text);
             let named: Vec<String> = asked.iter().map(|n| format!("n{n}")).collect();
-            let plan = Plan::of(&named, &graph);
+            let plan = Plan::of(&named, &graph, Depth::default());
 
             let distinct: BTreeSet<&String> = plan.targets.iter().collect();
             prop_assert_eq!(distinct.len(), plan.targets.len());

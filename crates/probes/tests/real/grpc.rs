@@ -88,6 +88,7 @@ async fn a_server_of_another_language_says_what_serves() {
             (Outcome::Fail, ReasonCode::Unsupported),
             "no health service",
         ),
+        (format!("grpc: '127.0.0.1:{encrypted}', insecure: true, ip: v4"), ok, "TLS not verified"),
         (
             format!("grpc: {{ target: 'localhost:{encrypted}', tls: true }}"),
             (Outcome::Fail, ReasonCode::Tls),

@@ -62,6 +62,22 @@ async fn a_certificate_is_believed_for_its_name_its_time_and_its_authority_only(
 }
 
 #[tokio::test]
+async fn a_certificate_of_a_stranger_passes_only_where_nobody_verifies_and_the_report_says_so() {
+    let authority = Authority::make();
+    let stranger = Authority::make();
+    let server =
+        server(stranger.issue(&["elsewhere.example"], (2020, 2021)), answer("200 OK", b"ok"));
+    let server = server.await;
+    let mut probe = probe(&server, &authority);
+    let report = probe.run(&egress(), &limits()).await;
+    assert_eq!(report.reason_code, ReasonCode::Tls, "{report:?}");
+    probe.trust = Some(Trust::anyone());
+    let report = probe.run(&egress(), &limits()).await;
+    assert_eq!(report.outcome, Outcome::Pass, "{report:?}");
+    assert!(report.message.ends_with("TLS not verified"), "{}", report.message);
+}
+
+#[tokio::test]
 async fn a_redirect_from_https_to_http_is_refused() {
     let plain = Server::raw(answer("200 OK", b"ok")).await;
     let authority = Authority::make();

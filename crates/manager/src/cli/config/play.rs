@@ -32,7 +32,7 @@ pub(super) fn play(fleet: &Fleet, case: &Case) -> Result<Vec<String>, String> {
         unclear.map(|(place, why)| format!("routes: the condition of route {} {why}", place + 1)),
     );
     let services: Vec<String> = facts.services.iter().map(|name| (*name).to_owned()).collect();
-    let plan = Plan::of(&services, &fleet.graph);
+    let plan = Plan::of(&services, &fleet.graph, fleet.dependency_checker.depth);
     let down: BTreeSet<&str> = case.down.iter().map(String::as_str).collect();
     let blame = blame(&plan.edges, &down);
     let causes: Vec<&str> = blame.root_causes.iter().map(String::as_str).collect();
