@@ -33,6 +33,7 @@ mod gate;
 mod guards;
 mod happy_path;
 mod history;
+mod leading;
 mod network;
 mod observability;
 mod order;

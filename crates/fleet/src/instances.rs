@@ -10,6 +10,7 @@ use redis::{cmd, pipe};
 use serde::{Deserialize, Serialize};
 
 use crate::controls::{self, Control, Hold};
+use crate::locks::{self, Cleared, Epoch};
 use crate::orders::Spawn;
 
 /// How often a process beats.
@@ -94,6 +95,19 @@ pub async fn beat(
     both.add_command(controls::ask(keys, &instance.worker, &instance.instance));
     let reply = session.pipeline("beat", &key, &both).await?;
     controls::answer(keys, reply.into_iter().next_back().unwrap_or(redis::Value::Nil))
+}
+
+/// Removes records of the dead as the leader: name and last beat, as they were found.
+///
+/// # Redis
+/// One script call.
+pub async fn forget(
+    session: &mut Session,
+    keys: &Keys,
+    epoch: Epoch,
+    dead: &[(String, u64)],
+) -> Result<Cleared, Error> {
+    locks::take_away(session, keys, &keys.instances(), epoch, ("beat_ms", dead)).await
 }
 
 /// Removes records.

@@ -9,6 +9,7 @@ pub mod deployments;
 pub mod destinations;
 pub mod instances;
 pub mod jobs;
+pub mod locks;
 pub mod notices;
 pub mod operator_log;
 pub mod orders;

@@ -11,6 +11,7 @@ use printery_streams::{Clock, Error, ErrorKind, Keys, Session};
 use redis::{Value, cmd};
 use serde::{Deserialize, Serialize};
 
+use crate::locks::{self, Cleared, Epoch};
 use crate::operator_log;
 
 /// First part of the field that orders something of a process or a worker kind.
@@ -113,21 +114,18 @@ pub async fn give(
     Ok(order)
 }
 
-/// Takes orders back, or away once they are done.
+/// Takes orders away that mean nobody any more, as the leader: target and when it was given.
 ///
 /// # Redis
-/// `HDEL`.
-pub async fn withdraw(session: &mut Session, keys: &Keys, targets: &[String]) -> Result<(), Error> {
-    if targets.is_empty() {
-        return Ok(());
-    }
-    let key = keys.controls();
-    let mut command = cmd("HDEL");
-    command.arg(&key);
-    for target in targets {
-        command.arg(order_field(target));
-    }
-    session.query("withdraw orders", &key, &command).await.map(drop)
+/// One script call.
+pub async fn withdraw(
+    session: &mut Session,
+    keys: &Keys,
+    epoch: Epoch,
+    old: &[(String, u64)],
+) -> Result<Cleared, Error> {
+    let fields: Vec<_> = old.iter().map(|(target, since)| (order_field(target), *since)).collect();
+    locks::take_away(session, keys, &keys.controls(), epoch, ("since_ms", &fields)).await
 }
 
 /// Asks for one more process; some manager takes it.

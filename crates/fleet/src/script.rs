@@ -8,15 +8,15 @@ use std::sync::OnceLock;
 use printery_streams::{Error, Session};
 use redis::{Cmd, Value, cmd};
 
-/// Assembles a script from files beside this one. `allow-oom`, because what has been done must be
-/// remembered also when Redis is full: forgetting it would do it twice.
+/// Assembles a script from files beside this one, parts first. `allow-oom`, because what has been
+/// done must be remembered also when Redis is full: forgetting it would do it twice.
 macro_rules! script {
-    ($operation:literal, $file:literal) => {
+    ($operation:literal, $($file:literal),+) => {
         $crate::script::Script::new(
             $operation,
             concat!(
                 "#!lua flags=allow-oom\n",
-                include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/scripts/", $file))
+                $(include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/scripts/", $file))),+
             ),
         )
     };

@@ -214,6 +214,7 @@ impl Collector {
         let looks = stream::iter(looks).buffered(AT_ONCE);
         let partitions: Vec<PartitionView> = looks.try_collect().await?;
         let instances = self.home.instances().await?;
+        let leader = self.home.leader().await?;
         // The janitor takes turns with us on the same connections.
         self.others.iter_mut().for_each(Observer::rest);
         let groups = totals::groups(&partitions);
@@ -229,7 +230,7 @@ impl Collector {
             ..last
         };
         let queues = totals::queues(&partitions);
-        Ok(Observation { redis, groups, queues, partitions, instances })
+        Ok(Observation { redis, groups, queues, partitions, instances, leader })
     }
 
     fn observers(&mut self) -> impl Iterator<Item = &mut Observer> {

@@ -1,17 +1,19 @@
 //! Keeps Redis tidy: trims what everybody has settled, forgets processes that are gone.
 //!
-//! One task per manager; several managers may tidy at once, each step is safe by itself. It never
-//! removes an entry that any group has not settled, nor a consumer that still owns one.
+//! One task per manager, of which the leader's tidies; what it writes carries the leader's epoch. It
+//! never removes an entry that any group has not settled, nor a consumer that still owns one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use printery_events::topology::{ON_DEMAND, Worker};
 use printery_fleet::instances;
+use printery_fleet::locks::{self, Cleared, Epoch, LEADER};
 use printery_streams::trim::{Keep, Readers, Trimmed, trim, trim_for};
 use printery_streams::{Clock, EntryId, Error, Partition, Partitions, Session, group};
 
 use crate::groups::PartitionStreams;
+use crate::leadership::Lead;
 
 /// How often it tidies. 60 s: nothing waits for it.
 const EVERY: Duration = Duration::from_secs(60);
@@ -38,6 +40,7 @@ pub(crate) struct Janitor {
     /// What there is to tidy, the home partition first.
     places: Vec<PartitionStreams>,
     retention: Retention,
+    lead: Lead,
 }
 
 /// What one round did.
@@ -58,17 +61,23 @@ impl Tidied {
 
 impl Janitor {
     /// Prepares to tidy the streams of a fleet with these stages; asks nothing yet.
-    pub(crate) fn new(partitions: &Partitions, stages: &[String], retention: Retention) -> Self {
+    pub(crate) fn new(
+        partitions: &Partitions,
+        stages: &[String],
+        retention: Retention,
+        lead: Lead,
+    ) -> Self {
         let places = PartitionStreams::of_all(partitions, stages);
-        Self { home: partitions.home().clone(), places, retention }
+        Self { home: partitions.home().clone(), places, retention, lead }
     }
 
-    /// Tidies once a minute; dropped at the end of the process.
+    /// Tidies once a minute while this manager leads; dropped at the end of the process.
     pub(crate) async fn run(self) {
         loop {
-            // Spread, so that the managers of a fleet do not tidy in the same second.
+            // Spread, so that the leaders of many fleets do not tidy in the same second.
             tokio::time::sleep(EVERY.mul_f64(rand::random_range(0.8..1.2))).await;
-            let (tidied, failed) = self.tidy_once().await;
+            let Some(epoch) = self.lead.epoch() else { continue };
+            let (tidied, failed) = self.tidy_once(epoch).await;
             if tidied != Tidied::default() {
                 let Tidied { trimmed, retired } = tidied;
                 tracing::info!(trimmed, retired, "streams tidied");
@@ -85,10 +94,11 @@ impl Janitor {
     /// # Redis
     /// In each partition one script per stream, `XINFO CONSUMERS` per group, one script per dead
     /// consumer; a connection is kept for as long as it takes.
-    pub(crate) async fn tidy_once(&self) -> (Tidied, Vec<Error>) {
+    pub(crate) async fn tidy_once(&self, epoch: Epoch) -> (Tidied, Vec<Error>) {
         let (mut tidied, mut failed) = (Tidied::default(), Vec::new());
-        let living = match self.forget_the_dead().await {
-            Ok(living) => Some(living),
+        let living = match self.forget_the_dead(epoch).await {
+            Ok(Some(living)) => Some(living),
+            Ok(None) => return (tidied, failed),
             Err(error) => {
                 failed.push(error);
                 None
@@ -103,24 +113,32 @@ impl Janitor {
                 abandoned: living.as_ref().map(abandoned).unwrap_or_default(),
             };
             // Without a list of those who live nobody is retired.
-            if let Err(error) = visit.tidy(living.as_ref(), &mut tidied).await {
-                failed.push(error);
+            match visit.tidy(epoch, living.as_ref(), &mut tidied).await {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => failed.push(error),
             }
         }
         (tidied, failed)
     }
 
-    /// Removes the records of processes that are gone; gives the names of the others.
-    async fn forget_the_dead(&self) -> Result<BTreeSet<String>, Error> {
+    /// Removes the records of processes that are gone; gives the names of the others, or none where
+    /// a later leader has been there.
+    async fn forget_the_dead(&self, epoch: Epoch) -> Result<Option<BTreeSet<String>>, Error> {
         let (mut session, clock) = (self.home.redis.session(), Clock::default());
         clock.read(&mut session).await?;
         let records = instances::list(&mut session, &self.home.keys).await?;
         let now_ms = clock.now_ms();
         let (gone, living): (Vec<_>, Vec<_>) =
             records.into_iter().partition(|one| now_ms.saturating_sub(one.beat_ms) >= GONE_MS);
-        let names: Vec<_> = gone.into_iter().map(|one| one.instance).collect();
-        instances::remove(&mut session, &self.home.keys, &names).await?;
-        Ok(living.into_iter().map(|one| one.instance).collect())
+        let gone: Vec<_> = gone.into_iter().map(|one| (one.instance, one.beat_ms)).collect();
+        if !locks::pass(&mut session, &self.home.keys, LEADER, epoch).await?
+            || instances::forget(&mut session, &self.home.keys, epoch, &gone).await?
+                == Cleared::Deposed
+        {
+            return Ok(None);
+        }
+        Ok(Some(living.into_iter().map(|one| one.instance).collect()))
     }
 }
 
@@ -135,11 +153,18 @@ struct Visit<'a> {
 }
 
 impl Visit<'_> {
+    /// Tidies the partition; false when a later leader has been there, and nothing was done. Each step
+    /// after that is safe whoever takes it: trimming and retiring look and write in one script.
     async fn tidy(
         &mut self,
+        epoch: Epoch,
         living: Option<&BTreeSet<String>>,
         tidied: &mut Tidied,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
+        let keys = &self.place.partition.keys;
+        if !locks::pass(&mut self.session, keys, LEADER, epoch).await? {
+            return Ok(false);
+        }
         self.clock.read(&mut self.session).await?;
         let trimmed = self.trim_events().await?;
         tidied.add(Tidied { trimmed, retired: 0 });
@@ -149,7 +174,7 @@ impl Visit<'_> {
             let retired = self.retire_consumers(living).await?;
             tidied.add(Tidied { trimmed: 0, retired });
         }
-        Ok(())
+        Ok(true)
     }
 
     async fn trim_events(&mut self) -> Result<u64, Error> {
@@ -227,7 +252,9 @@ mod tests {
 
     use super::*;
     use crate::groups::ensure;
+    use crate::leadership::tests::lead;
 
+    const FIRST: Epoch = Epoch::new(7);
     const STARTED: &str = "materi:events:deployment:deployment:started";
 
     /// A server that trims entry by entry, so that few entries prove something.
@@ -247,11 +274,11 @@ mod tests {
             ensure(&mut place.partition.redis.session(), &place.subscriptions).await.unwrap();
         }
         let retention = Retention { age: Duration::ZERO, entries: 0 };
-        Janitor::new(&partitions, &stages, retention)
+        Janitor::new(&partitions, &stages, retention, lead(FIRST.number()))
     }
 
     async fn tidied(janitor: &Janitor) -> Tidied {
-        let (tidied, failed) = janitor.tidy_once().await;
+        let (tidied, failed) = janitor.tidy_once(FIRST).await;
         assert!(failed.is_empty(), "{failed:?}");
         tidied
     }
@@ -332,6 +359,20 @@ mod tests {
         connection.cmd(&["HSET", instances, "quiet", &record("quiet", u64::MAX)]).await;
         tidied(&janitor).await;
         assert_eq!(connection.texts(&["HKEYS", instances]).await, ["quiet"]);
+    }
+
+    #[tokio::test]
+    async fn a_leader_of_the_past_tidies_nothing() {
+        let server = server().await;
+        let janitor = janitor(&server).await;
+        let connection = server.connect().await;
+        let sent = "materi:events:deployment:notification:sent";
+        connection.cmd(&["XADD", sent, "1000-0", "id", "old"]).await;
+        connection.cmd(&["SET", "materi:printery:epoch:MANAGER", "8"]).await;
+        assert_eq!(tidied(&janitor).await, Tidied::default());
+        let (tidied, failed) = janitor.tidy_once(Epoch::new(8)).await;
+        assert!(failed.is_empty(), "{failed:?}");
+        assert_eq!(tidied.trimmed, 1);
     }
 
     #[tokio::test]

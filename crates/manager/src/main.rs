@@ -14,6 +14,7 @@ mod janitor;
 mod jobs;
 mod launch;
 mod layout;
+mod leadership;
 mod leftovers;
 mod local_http;
 mod metrics_merge;

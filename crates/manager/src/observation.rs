@@ -5,7 +5,7 @@
 
 use jiff::Timestamp;
 
-use crate::snapshot::{GroupView, InstanceView, QueueView, RedisView};
+use crate::snapshot::{GroupView, InstanceView, LeaderView, QueueView, RedisView};
 use crate::totals::PartitionView;
 
 /// What is said of a Redis before it has been asked.
@@ -24,6 +24,8 @@ pub(crate) struct Observation {
     pub(crate) partitions: Vec<PartitionView>,
     /// Processes by worker.
     pub(crate) instances: Vec<(String, InstanceView)>,
+    /// Which manager leads.
+    pub(crate) leader: Option<LeaderView>,
 }
 
 impl Observation {
@@ -37,6 +39,7 @@ impl Observation {
             down_since: Some(now),
         };
         let (groups, queues) = (Vec::new(), Vec::new());
-        Self { redis, groups, queues, partitions: Vec::new(), instances: Vec::new() }
+        let (partitions, instances) = (Vec::new(), Vec::new());
+        Self { redis, groups, queues, partitions, instances, leader: None }
     }
 }

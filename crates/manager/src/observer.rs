@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use printery_events::topology::WORKERS;
 use printery_fleet::instances::{self, Instance};
+use printery_fleet::locks::{self, LEADER};
 use printery_streams::{Clock, EntryId, Error, Session, inspect};
 
 use crate::groups::{self, PartitionStreams, Subscription};
-use crate::snapshot::{GroupView, InstanceView, QueueView};
+use crate::snapshot::{GroupView, InstanceView, LeaderView, QueueView};
 use crate::totals::PartitionView;
 
 /// How far an id may lie in the future and still be of this moment, in milliseconds. 1 s: this
@@ -97,6 +98,16 @@ impl Observer {
             .into_iter()
             .map(|one| (one.worker.clone(), instance_view(one, now_ms)))
             .collect())
+    }
+
+    /// Which manager leads. Only the home partition has the lock.
+    ///
+    /// # Redis
+    /// `GET` and `PTTL`.
+    pub(crate) async fn leader(&mut self) -> Result<Option<LeaderView>, Error> {
+        let keys = &self.place.partition.keys;
+        let holder = locks::holder(&mut self.session, keys, LEADER).await?;
+        Ok(holder.map(|one| LeaderView { name: one.name, epoch: one.epoch.number() }))
     }
 
     async fn groups(&mut self) -> Result<Vec<GroupView>, Error> {

@@ -26,6 +26,7 @@ use crate::collector::{Collected, Collector};
 use crate::groups::{self, PartitionStreams};
 use crate::janitor::{Janitor, Retention};
 use crate::launch;
+use crate::leadership::{Lead, Leadership, own_name};
 use crate::leftovers;
 use crate::roster::Ending;
 use crate::settings::{ManagerArgs, Settings};
@@ -36,6 +37,9 @@ use crate::telemetry;
 
 /// This program's name, before everything it says on standard error.
 const PROGRAM: &str = "printery-workers";
+
+/// How long giving the lead back may keep a manager that has ended. 1 s: it ends by itself as well.
+const GIVE_BACK: Duration = Duration::from_secs(1);
 
 /// Why the manager ends before it was told to: the exit code and what to say.
 #[derive(Debug)]
@@ -113,9 +117,12 @@ async fn manage(common: &CommonArgs, settings: &Settings) -> Result<Ending, Abor
         .map_err(|error| Abort::new(exit::FAILED, format!("cannot prepare the store: {error}")))?;
     let checker = Checker::new(settings.health_check_interval, supervisor.watch());
     let (collector, collected) = Collector::new(&partitions, &settings.fleet.stages);
+    let name = own_name();
+    let lease = shared.delivery.lease;
+    let (leadership, lead) = Leadership::new(partitions.home(), &name, lease);
     if let Some((listener, guard)) = listen(settings).await? {
         let api = Api {
-            facts: Arc::new(facts(settings)),
+            facts: Arc::new(facts(settings, &name)),
             roll: supervisor.watch(),
             unwell: checker.watch(),
             collected: collected.clone(),
@@ -132,13 +139,19 @@ async fn manage(common: &CommonArgs, settings: &Settings) -> Result<Ending, Abor
     }
     background.spawn(collector.run());
     background.spawn(checker.run());
-    background.spawn(janitor(&partitions, settings).run());
+    let mut leading = JoinSet::new();
+    let draining = shutdown.clone();
+    leading.spawn(leadership.run(async move { draining.reached(Phase::Draining).await }));
+    background.spawn(janitor(&partitions, settings, lead.clone()).run());
     let kinds = settings.chosen.workers.iter().map(|worker| worker.name).collect();
-    background.spawn(Steward::new(partitions.home(), supervisor.commands(), kinds).run());
+    background.spawn(Steward::new(partitions.home(), supervisor.commands(), kinds, lead).run());
     background.spawn(upkeep(recorder));
     let ending = supervise(supervisor, shutdown, &collected).await;
     // Last, so that it sees what the workers settled while they stopped.
     archive.stop().await;
+    if tokio::time::timeout(GIVE_BACK, leading.join_next()).await.is_err() {
+        tracing::debug!("the lead is free when its time is over");
+    }
     Ok(ending)
 }
 
@@ -150,12 +163,12 @@ async fn supervise(supervisor: Supervisor, shutdown: Shutdown, collected: &Colle
     ending
 }
 
-fn janitor(partitions: &Partitions, settings: &Settings) -> Janitor {
+fn janitor(partitions: &Partitions, settings: &Settings, lead: Lead) -> Janitor {
     let retention = Retention {
         age: settings.shared.retention_age,
         entries: settings.shared.retention_entries,
     };
-    Janitor::new(partitions, &settings.fleet.stages, retention)
+    Janitor::new(partitions, &settings.fleet.stages, retention, lead)
 }
 
 /// Takes the address before anything is started, so that a conflict leaves nothing behind.
@@ -246,8 +259,9 @@ async fn upkeep(recorder: PrometheusHandle) {
     }
 }
 
-fn facts(settings: &Settings) -> Facts {
+fn facts(settings: &Settings, name: &str) -> Facts {
     Facts {
+        name: name.to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         pid: std::process::id(),
         mode: settings.mode.as_str().to_owned(),

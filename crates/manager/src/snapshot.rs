@@ -21,6 +21,9 @@ pub(crate) use crate::observation::{NOT_ASKED, Observation};
 pub(crate) struct Snapshot {
     /// The manager itself.
     pub(crate) manager: ManagerView,
+    /// Which manager does what one does for all; none where nobody does.
+    #[serde(default)]
+    pub(crate) leader: Option<LeaderView>,
     /// The Redis it works on.
     pub(crate) redis: RedisView,
     /// Every kind of worker, in the order of their start.
@@ -39,6 +42,9 @@ pub(crate) struct Snapshot {
 /// Facts about the manager that do not change while it runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Facts {
+    /// What it is called among the managers of the fleet; empty where none answered.
+    #[serde(default)]
+    pub(crate) name: String,
     /// Version of the program.
     pub(crate) version: String,
     /// Its process.
@@ -77,6 +83,15 @@ pub(crate) struct ManagerView {
     pub(crate) degraded: bool,
     /// How long it has been running.
     pub(crate) uptime_seconds: u64,
+}
+
+/// The manager that leads.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LeaderView {
+    /// What it is called.
+    pub(crate) name: String,
+    /// Its epoch: later leaders have higher ones.
+    pub(crate) epoch: u64,
 }
 
 /// What the manager is doing.
@@ -296,6 +311,7 @@ pub(crate) fn assemble(sources: Sources<'_>, now: Timestamp) -> Snapshot {
     let Sources { facts, roll, observation, .. } = sources;
     Snapshot {
         manager: manager_view(facts, roll, &observation.redis, now),
+        leader: observation.leader.clone(),
         redis: observation.redis.clone(),
         workers: every()
             .filter(|worker| !worker.is_on_demand() || sources.knows(worker.name))

@@ -5,6 +5,7 @@ use super::*;
 /// A manager of the test's own making.
 pub(crate) fn facts() -> Facts {
     Facts {
+        name: "manager-h-7-x".to_owned(),
         version: "1.2.3".to_owned(),
         pid: 7,
         mode: "all".to_owned(),

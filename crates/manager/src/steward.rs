@@ -1,6 +1,6 @@
 //! Carries what is ordered in Redis to the supervisor of this manager's children.
 //!
-//! One task per manager. It looks once a second, so that an order from any host is followed sooner
+//! One task per manager; old orders are taken away by the leader. It looks once a second, so that an order from any host is followed sooner
 //! than the process itself hears of it with its beat. What was ordered before this manager lived is
 //! not for its children; each order is carried once.
 
@@ -11,6 +11,7 @@ use printery_fleet::orders::{self, Orders};
 use printery_streams::{Clock, Error, Keys, Partition, Session};
 use tokio::sync::mpsc;
 
+use crate::leadership::Lead;
 use crate::supervisor::Command;
 
 /// How often it looks. 1 s: nothing may ask more often while the fleet is idle.
@@ -30,6 +31,7 @@ pub(crate) struct Steward {
     carried: BTreeMap<String, u64>,
     /// When this manager first looked, the server's milliseconds.
     since_ms: Option<u64>,
+    lead: Lead,
 }
 
 impl Steward {
@@ -38,6 +40,7 @@ impl Steward {
         home: &Partition,
         commands: mpsc::UnboundedSender<Command>,
         kinds: Vec<&'static str>,
+        lead: Lead,
     ) -> Self {
         Self {
             keys: home.keys.clone(),
@@ -46,6 +49,7 @@ impl Steward {
             kinds,
             carried: BTreeMap::new(),
             since_ms: None,
+            lead,
         }
     }
 
@@ -76,7 +80,7 @@ impl Steward {
         let mut old = Vec::new();
         for (target, order) in orders {
             if order.since_ms.saturating_add(OLD_MS) < youngest.max(since_ms) {
-                old.push(target);
+                old.push((target, order.since_ms));
                 continue;
             }
             let known = self.carried.get(&target).copied().unwrap_or(since_ms);
@@ -85,7 +89,9 @@ impl Steward {
                 self.carry(Command::Obey(target, order.verb));
             }
         }
-        orders::withdraw(&mut self.session, &self.keys, &old).await?;
+        if let Some(epoch) = self.lead.epoch() {
+            orders::withdraw(&mut self.session, &self.keys, epoch, &old).await?;
+        }
         for spawn in spawns {
             let is_ours = self.kinds.contains(&spawn.worker.as_str());
             if is_ours && orders::claim(&mut self.session, &self.keys, &spawn.id).await? {

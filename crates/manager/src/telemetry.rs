@@ -31,6 +31,7 @@ const INSTANCES: &str = "printery_instances";
 const BREAKER: &str = "printery_circuit_breaker_state";
 const OWNER: &str = "printery_owner";
 const REDIS_ERRORS: &str = "printery_redis_errors_total";
+const LEADS: &str = "printery_manager_leads";
 const BUILD_INFO: &str = "printery_build_info";
 
 /// Installs the recorder of this process.
@@ -60,6 +61,7 @@ fn describe() {
     describe_gauge!(BREAKER, "A receiver's circuit: 0 closed, 1 open, 2 half-open.");
     describe_gauge!(OWNER, "1 for who runs a worker kind, 0 for who did.");
     describe_counter!(REDIS_ERRORS, "Failed operations on Redis.");
+    describe_gauge!(LEADS, "1 for the manager that does what one does for all, else 0.");
     describe_gauge!(BUILD_INFO, "Always 1; the labels say what runs.");
 }
 
@@ -105,6 +107,11 @@ pub(crate) fn owner(worker: &'static str, owner: &str) {
         }
         Some(_) | None => {}
     }
+}
+
+/// Shows whether this manager leads.
+pub(crate) fn leads(leads: bool) {
+    gauge!(LEADS).set(if leads { 1.0 } else { 0.0 });
 }
 
 /// Counts a failed operation on Redis.

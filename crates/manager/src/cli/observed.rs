@@ -33,6 +33,7 @@ pub(crate) async fn snapshot(target: &Target) -> Result<(Snapshot, Managed), Fai
     }
     let now = Timestamp::now();
     let facts = Facts {
+        name: String::new(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         pid: std::process::id(),
         mode: "none".to_owned(),

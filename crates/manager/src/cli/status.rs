@@ -53,6 +53,7 @@ pub(crate) fn lines(snapshot: &Snapshot, managed: Managed, colour: Colour) -> Ve
         Managed::Yes => manager_line(snapshot),
         Managed::No => "manager  none answers at --http-addr for this fleet".to_owned(),
     });
+    lines.push(leader_line(snapshot));
     let part = |lines: &mut Vec<String>, more: Vec<String>| {
         lines.push(String::new());
         lines.extend(more);
@@ -71,6 +72,16 @@ fn manager_line(snapshot: &Snapshot) -> String {
     let ready = if manager.ready { "ready" } else { "not ready" };
     let uptime = span(manager.uptime_seconds.saturating_mul(1000));
     format!("manager  pid {}, {ready}, up {uptime}, {}", manager.facts.pid, manager.facts.config)
+}
+
+/// Who does for all what one manager does, by name.
+fn leader_line(snapshot: &Snapshot) -> String {
+    let (own, leader) = (&snapshot.manager.facts.name, snapshot.leader.as_ref());
+    match leader {
+        None => "leader   none: no manager runs, or the last one died just now".to_owned(),
+        Some(leader) if leader.name == *own => format!("leader   this one, epoch {}", leader.epoch),
+        Some(leader) => format!("leader   {}, epoch {}", leader.name, leader.epoch),
+    }
 }
 
 fn workers(workers: &[WorkerView], colour: Colour) -> Vec<String> {
@@ -184,6 +195,7 @@ mod tests {
     use printery_fleet::controls::Hold;
 
     use super::*;
+    use crate::snapshot::LeaderView;
     use crate::snapshot::tests::{child, instance, observation, snapshot};
 
     #[test]
@@ -202,11 +214,13 @@ mod tests {
     fn the_status_is_four_aligned_parts() {
         let mut found = observation();
         let worker = "notifier".to_owned();
+        found.leader = Some(LeaderView { name: "manager-h-7-x".to_owned(), epoch: 17 });
         found.queues.push(QueueView { worker, inbox: 1, delayed: 0, in_line: 3, dead_letters: 12 });
         let snapshot = snapshot(vec![child("validator", State::Running)], &found, 90);
         let expected = "\
 redis    127.0.0.1:6379, prefix materi
 manager  pid 7, ready, up 1m 30s, built-in profile materi
+leader   this one, epoch 17
 
 WORKER              STATE    INSTANCE  BEAT  BUSY  SETTLED  FAILED  PROBLEM
 validator           running  -            -     -        -       -
