@@ -152,7 +152,8 @@ impl Lock {
     /// # Redis
     /// One script call.
     pub async fn free(&mut self) -> Result<bool, Error> {
-        let reply = FREE.run(&mut self.session, &self.key, &[self.holder.clone()]).await?;
+        let reply =
+            FREE.run(&mut self.session, &self.key, std::slice::from_ref(&self.holder)).await?;
         Ok(reply == Value::Int(1))
     }
 }
@@ -226,11 +227,13 @@ pub(crate) async fn take_away(
     arguments.extend(judged.iter().flat_map(|(field, seen)| [field.clone(), seen.to_string()]));
     let fence = fence(keys, LEADER);
     let reply = TAKE_AWAY.run_over(session, &[&fence, hash], &arguments).await?;
-    match reply {
-        Value::Int(DEPOSED) => Ok(Cleared::Deposed),
-        Value::Int(count) => Ok(Cleared::Gone(u64::try_from(count).unwrap_or(0))),
-        _ => Err(Error::new(ErrorKind::Malformed, "take records away", hash, "not a number")),
-    }
+    let count: i64 = redis::from_redis_value(reply).map_err(|_shape| {
+        Error::new(ErrorKind::Malformed, "take records away", hash, "not a number")
+    })?;
+    Ok(match count {
+        DEPOSED => Cleared::Deposed,
+        count => Cleared::Gone(u64::try_from(count).unwrap_or(0)),
+    })
 }
 
 fn read(stands: &str) -> (Epoch, &str) {
