@@ -21,9 +21,10 @@ pub use self::outside::{
 use crate::condition;
 use crate::grpc::GrpcProbe;
 use crate::postgres::{self, MigrationsCheck, PostgresProbe};
-use crate::probe::{self, HttpParts, HttpProbe, Limits, StatusSet};
+use crate::probe::{self, Limits, StatusSet};
 use crate::problem::Code;
 use crate::redis::RedisProbe;
+use crate::request::{HttpParts, HttpProbe};
 use crate::socket::{TcpProbe, TlsProbe};
 use crate::table::Table;
 use crate::template::Template;

@@ -11,9 +11,10 @@ use crate::condition;
 use crate::grpc::GrpcProbe;
 use crate::node::Value;
 use crate::postgres::{self, PostgresProbe};
-use crate::probe::{self, HttpParts, HttpProbe, Limits, StatusSet};
+use crate::probe::{self, Limits, StatusSet};
 use crate::problem::Code;
 use crate::redis::RedisProbe;
+use crate::request::{HttpParts, HttpProbe};
 use crate::socket::{TcpProbe, TlsProbe};
 use crate::table::Table;
 

@@ -2,6 +2,7 @@
 
 mod address;
 mod addressing;
+mod auth;
 mod authorities;
 mod bus;
 mod case;
@@ -28,6 +29,7 @@ mod reader;
 mod receiver;
 mod redis;
 mod reload;
+mod request;
 mod route;
 mod scalar;
 mod scene;
@@ -47,6 +49,7 @@ mod yaml;
 
 pub use address::{HostPort, RedisUrl, SecretUrl, TargetUrl};
 pub use addressing::{Final, IpFamily, RetryOn};
+pub use auth::{ClientCertificate, HttpAuth, Login};
 pub use authorities::Authorities;
 pub use bus::{BusDurability, RedisTls};
 pub use case::{Case, Ending, Expected};
@@ -72,7 +75,7 @@ pub use health::{
 pub use interpolate::Env;
 pub use needs::FollowDepth;
 pub use postgres::{MIGRATION_ADAPTERS, MigrationsCheck, PostgresProbe, PostgresRole};
-pub use probe::{HttpProbe, LatencyThresholds, Limits, MAX_REDIRECTS, Method, StatusSet};
+pub use probe::{LatencyThresholds, Limits, StatusSet};
 pub use problem::{Code, Position, Problem, Problems, Severity};
 pub use receiver::{
     Circuit, Email, Notifier, Receiver, ReceiverKind, Retry, SigningKey, SlackBot, SlackMode,
@@ -80,6 +83,7 @@ pub use receiver::{
 };
 pub use redis::{RedisProbe, RedisRole};
 pub use reload::{FleetFile, Reloaded};
+pub use request::{HttpProbe, MAX_REDIRECTS, Method};
 pub use route::{Glob, Match, ROUTE_VARIABLES, Route};
 pub use scene::{Scene, speaks_of_one_service};
 pub use schema::schema;

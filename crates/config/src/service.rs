@@ -10,9 +10,10 @@ use serde::Serialize;
 use crate::address::{HostPort, TargetUrl};
 use crate::health::Monitor;
 use crate::node::{Node, Value};
-use crate::probe::{self, HttpDefaults, HttpParts, HttpProbe, Limits, StatusSet};
+use crate::probe::{self, HttpDefaults, Limits, StatusSet};
 use crate::problem::Code;
 use crate::reader::Refers;
+use crate::request::{HttpParts, HttpProbe};
 use crate::scalar;
 use crate::table::Table;
 

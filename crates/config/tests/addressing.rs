@@ -3,7 +3,7 @@
 
 use printery_config::{
     Authorities, CheckSpec, Code, EndpointSpec, Final, Fleet, FollowDepth, GrpcTransport, IpFamily,
-    Limits,
+    Limits, Login,
 };
 
 fn fleet(text: &str) -> Fleet {
@@ -144,4 +144,34 @@ fn the_closure_is_as_deep_as_is_said() {
     }
     let wrong = problem("dependency_checker: { depth: 0 }");
     assert!(wrong.contains("`all` or a number of steps"), "{wrong}");
+}
+
+#[test]
+fn a_request_is_made_as_one_somebody() {
+    let auth = |auth: &str| {
+        let text = format!("endpoints: {{ e: {{ http: 'https://a', auth: {{ {auth} }} }} }}");
+        let mut fleet = fleet(&text);
+        let Some(EndpointSpec::Http(http)) = fleet.endpoints.remove("e").map(|e| e.spec) else {
+            panic!("no http")
+        };
+        http.auth
+    };
+    let basic = auth("basic: { username: ops, password: hunter2 }");
+    assert!(matches!(&basic.login, Some(Login::Basic { username, .. }) if username == "ops"));
+    let client = "oauth2: { token_url: 'https://t/x', client_id: a, client_secret: hunter2 }";
+    let both = auth(&format!("{client}, mtls: {{ cert: /c.pem, key: /k.pem }}"));
+    assert!(matches!(&both.login, Some(Login::OAuth2(client)) if client.client_id == "a"));
+    assert_eq!(both.certificate.as_ref().map(|it| it.key.display().to_string()).unwrap(), "/k.pem");
+    let shown = serde_json::to_string(&[basic, both]).unwrap();
+    assert!(!shown.contains("hunter2"), "{shown}");
+    for (auth, why) in [
+        ("bearer: x, basic: { username: a, password: b }", "one of `bearer`, `basic`, `oauth2`"),
+        ("basic: { username: a }", "`endpoints.e.auth.basic.password` is missing"),
+        ("basic: { username: 'a:b', password: c }", "must not hold a colon"),
+        ("mtls: { cert: /c.pem }", "`endpoints.e.auth.mtls.key` is missing"),
+    ] {
+        let problem =
+            problem(&format!("endpoints: {{ e: {{ http: 'https://a', auth: {{ {auth} }} }} }}"));
+        assert!(problem.contains(why), "{auth}: {problem}");
+    }
 }

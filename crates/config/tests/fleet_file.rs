@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use printery_config::{
-    CheckSpec, Criticality, EndpointSpec, Enforce, EnvSource, Fleet, NodeKind, ReceiverKind,
-    RollbackMode,
+    CheckSpec, Criticality, EndpointSpec, Enforce, EnvSource, Fleet, HttpProbe, Login, NodeKind,
+    ReceiverKind, RollbackMode,
 };
 
 const SHOP: &str = r##"
@@ -99,18 +99,25 @@ fn defaults_reach_the_services_and_services_override_them() {
     assert_eq!(checkout.image.as_deref(), Some("registry.shop.internal:5000/shop/checkout"));
 }
 
+fn bearer(http: &HttpProbe) -> Option<&str> {
+    match http.auth.login.as_ref()? {
+        Login::Bearer(token) => Some(token.expose()),
+        Login::Basic { .. } | Login::OAuth2(_) => None,
+    }
+}
+
 #[test]
 fn short_and_long_forms_mean_the_same() {
     let fleet = shop();
     let EndpointSpec::Http(psp) = &fleet.endpoints["psp"].spec else { panic!("http") };
-    assert_eq!(psp.bearer.as_ref().unwrap().expose(), "token-of-the-psp");
+    assert_eq!(bearer(psp), Some("token-of-the-psp"));
     assert!(psp.status.contains(304) && !psp.status.contains(301) && psp.warn_status.contains(429));
     assert_eq!(psp.latency.unwrap().degraded, Duration::from_millis(300));
     assert_eq!(psp.limits.attempts, 2);
     let short = "endpoints: { psp: { http: 'https://h/p', auth: { bearer: '${env:X:-y}' } } }";
     let short = Fleet::parse("f", short, &|_| None).unwrap();
     let EndpointSpec::Http(psp) = &short.endpoints["psp"].spec else { panic!("http") };
-    assert_eq!(psp.bearer.as_ref().unwrap().expose(), "y");
+    assert_eq!(bearer(psp), Some("y"));
 }
 
 #[test]

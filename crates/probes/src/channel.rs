@@ -19,6 +19,7 @@ use crate::egress::{Egress, Purpose};
 use crate::error::Error;
 use crate::outcome::{Class, ReasonCode};
 use crate::report::Timings;
+use crate::sign_in::Identity;
 use crate::trust::Trust;
 
 /// Whatever carries the bytes.
@@ -45,6 +46,8 @@ pub(crate) struct Handshake<'a> {
     pub(crate) name: &'a str,
     pub(crate) trust: &'a Trust,
     pub(crate) alpn: &'a [&'a [u8]],
+    /// Who we are, to whoever wants to see a certificate.
+    pub(crate) identity: Option<&'a Identity>,
 }
 
 /// An open connection.
@@ -93,12 +96,12 @@ async fn shake(
     until: Instant,
     peer: &mut Peer,
 ) -> Result<Box<dyn Wire>, Error> {
-    let Handshake { name, trust, alpn } = handshake;
+    let Handshake { name, trust, alpn, identity } = handshake;
     let name = ServerName::try_from(name.trim_matches(['[', ']']).to_owned()).map_err(|_why| {
         let observed = "the name cannot stand in a certificate";
         Error::new(Class::Internal, ReasonCode::InvalidTarget, "", observed)
     })?;
-    let (config, shown) = trust.recording(alpn)?;
+    let (config, shown) = trust.recording(alpn, identity)?;
     let connecting = TlsConnector::from(Arc::clone(&config)).connect(name, wire);
     let result = timeout_at(until, connecting).await;
     peer.certificate = shown.certificate();

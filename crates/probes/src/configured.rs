@@ -3,16 +3,25 @@
 //! Every worker that asks builds its probes here, once at start. It decides nothing, since the fleet file has applied
 //! every default, and it asks nothing.
 
-use printery_config::{self as config, GrpcTransport, LatencyThresholds, RedisRole};
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use printery_config::{
+    self as config, GrpcTransport, HttpAuth, LatencyThresholds, Login, RedisRole,
+};
 use reqwest::Method;
 use reqwest::header::HeaderName;
 
+use crate::credential::OAuth2Probe;
 use crate::error::Error;
 use crate::grpc::GrpcProbe;
 use crate::http::{HttpProbe, StatusRange};
 use crate::limits::Limits;
 use crate::outcome::{Class, ReasonCode};
 use crate::redis::RedisProbe;
+use crate::sign_in::{ClientFiles, Tokens};
 use crate::tcp::{Expect, TcpProbe};
 use crate::tls_probe::TlsProbe;
 use crate::trust::Trust;
@@ -73,11 +82,29 @@ impl HttpProbe {
         for (name, value) in &said.headers {
             probe = probe.with_header(name, value.expose())?;
         }
-        match &said.bearer {
-            Some(token) => {
-                probe.with_header("authorization", &format!("Bearer {}", token.expose()))
+        probe.signed_in(&said.auth)
+    }
+
+    fn signed_in(mut self, auth: &HttpAuth) -> Result<Self, Error> {
+        let files = |said: &config::ClientCertificate| ClientFiles {
+            cert: said.cert.clone(),
+            key: said.key.clone(),
+        };
+        self.sign_in.certificate = auth.certificate.as_ref().map(files);
+        match &auth.login {
+            None => Ok(self),
+            Some(Login::Bearer(token)) => {
+                self.with_header("authorization", &format!("Bearer {}", token.expose()))
             }
-            None => Ok(probe),
+            Some(Login::Basic { username, password }) => {
+                let encoded = STANDARD.encode(format!("{username}:{}", password.expose()));
+                self.with_header("authorization", &format!("Basic {encoded}"))
+            }
+            Some(Login::OAuth2(client)) => {
+                let client = OAuth2Probe::configured(client, Duration::ZERO);
+                self.sign_in.tokens = Some(Arc::new(Tokens::of(client)));
+                Ok(self)
+            }
         }
     }
 
@@ -212,8 +239,6 @@ impl RedisProbe {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use printery_config::{CheckSpec, Fleet};
 
     use super::*;

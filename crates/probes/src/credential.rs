@@ -42,6 +42,13 @@ pub struct OAuth2Probe {
     pub min_ttl: Duration,
 }
 
+/// What a client is given.
+pub(crate) struct Token {
+    pub(crate) token: SecretString,
+    /// How long it lasts, where the server tells.
+    pub(crate) life: Option<Duration>,
+}
+
 #[derive(Deserialize)]
 struct Given {
     access_token: Option<String>,
@@ -80,7 +87,7 @@ impl OAuth2Probe {
     ) -> Report {
         let started = Instant::now();
         let limits = limits.within(until.saturating_duration_since(started));
-        let answer = self.ask(egress, &limits).await;
+        let answer = self.ask(egress, &limits).await.and_then(|token| self.holds(&token));
         let timings = Timings { processing: Some(started.elapsed()), ..Timings::default() };
         let report = match answer {
             Ok(observed) => about.passed(format!("{observed}, in {}", brief(started.elapsed()))),
@@ -98,7 +105,8 @@ impl OAuth2Probe {
         form.finish()
     }
 
-    async fn ask(&self, egress: &Egress, limits: &Limits) -> Result<String, Error> {
+    /// Asks once.
+    pub(crate) async fn ask(&self, egress: &Egress, limits: &Limits) -> Result<Token, Error> {
         let client = egress.client(Purpose::Probe, limits)?;
         let response = client
             .request(Method::POST, &self.token_url)?
@@ -118,10 +126,14 @@ impl OAuth2Probe {
             Error::new(Class::Permanent, ReasonCode::Protocol, "", observed)
         };
         let given: Given = serde_json::from_slice(&body).map_err(|_quotes_it| strange())?;
-        if given.access_token.is_none_or(|token| token.is_empty()) {
-            return Err(strange());
-        }
-        match given.expires_in.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()) {
+        let token = given.access_token.filter(|token| !token.is_empty()).ok_or_else(strange)?;
+        let life = given.expires_in.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        Ok(Token { token: token.into(), life })
+    }
+
+    /// Judges a token by how long it lasts.
+    fn holds(&self, token: &Token) -> Result<String, Error> {
+        match token.life {
             Some(life) if life < self.min_ttl => Err(expiring(life, self.min_ttl)),
             Some(life) => Ok(format!("was given a token for {}", brief(life))),
             None => Ok("was given a token".to_owned()),

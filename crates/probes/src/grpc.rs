@@ -141,7 +141,8 @@ impl GrpcProbe {
         let (wire, peer) = match &self.trust {
             None => (channel.wire, channel.peer),
             Some(trust) => {
-                let handshake = Handshake { name: &self.host, trust, alpn: &[b"h2"] };
+                let handshake =
+                    Handshake { name: &self.host, trust, alpn: &[b"h2"], identity: None };
                 let (wire, peer, spent) = channel.secure(handshake, until).await;
                 *timings = spent;
                 (wire?, peer)

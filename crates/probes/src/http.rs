@@ -22,6 +22,7 @@ use crate::outcome::{Class, ReasonCode};
 use crate::redact;
 use crate::report::{Report, Timings};
 use crate::retry::{About, timed_out, with_retries};
+use crate::sign_in::SignIn;
 use crate::trust::Trust;
 
 /// Bytes of an answer that a probe reads; a longer one is an error, not a reason to read on. 64 KiB.
@@ -102,6 +103,8 @@ pub struct HttpProbe {
     pub trust: Option<Trust>,
     /// Redirects that are followed; `None`: as many as allowed, and none where a redirect is expected.
     pub follow: Option<usize>,
+    /// As whom it is asked, beside the headers; left behind like these when a redirect leads to another host.
+    pub sign_in: SignIn,
 }
 
 impl HttpProbe {
@@ -137,6 +140,7 @@ impl HttpProbe {
             conditions: Vec::new(),
             trust: None,
             follow: None,
+            sign_in: SignIn::default(),
         }
     }
 

@@ -29,6 +29,7 @@ use crate::limits::Limits;
 use crate::outcome::{Class, ReasonCode};
 use crate::redis_target::decoded;
 use crate::report::Timings;
+use crate::sign_in::Age;
 use crate::trust::Trust;
 
 /// Header bytes that an answer may have. 64 KiB.
@@ -52,9 +53,9 @@ pub(crate) enum Follow {
 
 /// What a request carries beside the question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Carries {
-    /// The probe's headers and credentials: it goes where the probe was sent.
-    Everything,
+enum Carries<'t> {
+    /// The probe's headers and credentials, and a token: it goes where the probe was sent.
+    Everything(Option<&'t HeaderValue>),
     /// Nothing of them: a redirect has led to another host, which they are not for.
     Nothing,
 }
@@ -69,10 +70,33 @@ pub(crate) struct Exchange<'a> {
 }
 
 impl Exchange<'_> {
-    /// Asks and follows; writes into `timings` what it learns, also when it fails half-way.
+    /// Signs in, asks and follows; writes into `timings` what it learns, also when it fails half-way.
     pub(crate) async fn run(&self, timings: &mut Timings) -> Result<Answer, Error> {
+        let Some(tokens) = &self.probe.sign_in.tokens else {
+            return self.walk(None, timings).await;
+        };
+        let (token, age) = tokens.authorization(self.egress, self.limits).await?;
+        let answer = self.walk(Some(&token), timings).await?;
+        if answer.status != StatusCode::UNAUTHORIZED {
+            return Ok(answer);
+        }
+        // The next attempt asks for a new one; a kept one may have been revoked, and deserves that chance now.
+        tokens.forget(&token).await;
+        if age == Age::New {
+            return Ok(answer);
+        }
+        let (token, _) = tokens.authorization(self.egress, self.limits).await?;
+        self.walk(Some(&token), timings).await
+    }
+
+    /// Asks and follows.
+    async fn walk(
+        &self,
+        token: Option<&HeaderValue>,
+        timings: &mut Timings,
+    ) -> Result<Answer, Error> {
         let mut url = without_user(self.probe.url.clone());
-        let mut carries = Carries::Everything;
+        let mut carries = Carries::Everything(token);
         let mut followed = 0;
         loop {
             let answer = self.ask(&url, carries, timings).await?;
@@ -96,7 +120,7 @@ impl Exchange<'_> {
     async fn ask(
         &self,
         url: &Url,
-        carries: Carries,
+        carries: Carries<'_>,
         timings: &mut Timings,
     ) -> Result<Answer, Error> {
         self.egress.check_url(Purpose::Probe, url)?;
@@ -106,7 +130,13 @@ impl Exchange<'_> {
         let channel = Channel::open(self.egress, host, port, reach).await?;
         let (wire, peer) = if url.scheme() == "https" {
             let trust = self.probe.trust.clone().map_or_else(Trust::machine, Ok)?;
-            let handshake = Handshake { name: host, trust: &trust, alpn: &[b"h2", b"http/1.1"] };
+            let identity = match (carries, &self.probe.sign_in.certificate) {
+                (Carries::Everything(_), Some(files)) => Some(files.read().await?),
+                (Carries::Everything(_), None) | (Carries::Nothing, _) => None,
+            };
+            let alpn: &[&[u8]] = &[b"h2", b"http/1.1"];
+            let handshake =
+                Handshake { name: host, trust: &trust, alpn, identity: identity.as_ref() };
             let (wire, peer, spent) = channel.secure(handshake, self.until).await;
             channel::add(timings, &spent);
             (wire?, peer)
@@ -119,7 +149,7 @@ impl Exchange<'_> {
 
     async fn converse(
         &self,
-        (url, carries): (&Url, Carries),
+        (url, carries): (&Url, Carries<'_>),
         wire: Box<dyn Wire>,
         peer: Peer,
         timings: &mut Timings,
@@ -160,7 +190,7 @@ impl Exchange<'_> {
 
     fn request(
         &self,
-        (url, carries): (&Url, Carries),
+        (url, carries): (&Url, Carries<'_>),
         target: &str,
     ) -> Result<hyper::Request<Empty<Bytes>>, Error> {
         let wrong = || {
@@ -184,8 +214,9 @@ impl Exchange<'_> {
             let host = &url[Position::BeforeHost..Position::AfterPort];
             headers.insert(HOST, HeaderValue::from_str(host).map_err(|_why| wrong())?);
         }
-        if carries == Carries::Nothing {
-            return Ok(request);
+        let Carries::Everything(token) = carries else { return Ok(request) };
+        if let Some(token) = token {
+            headers.insert(AUTHORIZATION, token.clone());
         }
         if let Some(authorization) = basic(&self.probe.url) {
             headers.insert(AUTHORIZATION, authorization);

@@ -169,7 +169,8 @@ impl TcpProbe {
             Some(kind) => {
                 starttls::negotiate(kind, &mut channel.wire, until).await?;
                 let trust = self.trust.clone().map_or_else(Trust::machine, Ok)?;
-                let handshake = Handshake { name: &self.host, trust: &trust, alpn: &[] };
+                let handshake =
+                    Handshake { name: &self.host, trust: &trust, alpn: &[], identity: None };
                 let (wire, peer, spent) = channel.secure(handshake, until).await;
                 *timings = spent;
                 (wire?, peer)

@@ -118,7 +118,8 @@ impl TlsProbe {
             starttls::negotiate(kind, &mut channel.wire, until).await?;
         }
         let trust = self.trust.clone().map_or_else(Trust::machine, Ok)?;
-        let handshake = Handshake { name: &self.server_name, trust: &trust, alpn: &[] };
+        let handshake =
+            Handshake { name: &self.server_name, trust: &trust, alpn: &[], identity: None };
         let result;
         (result, *peer, *timings) = channel.secure(handshake, until).await;
         result.map(drop)

@@ -16,6 +16,7 @@ use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme
 use crate::certificate::Certificate;
 use crate::error::Error;
 use crate::outcome::{Class, ReasonCode};
+use crate::sign_in::Identity;
 use crate::tls;
 
 /// The authorities whose certificates are believed.
@@ -98,17 +99,25 @@ impl Trust {
     }
 
     /// Makes the configuration of one handshake and the place where it leaves what it was shown.
-    pub(crate) fn recording(&self, alpn: &[&[u8]]) -> Result<(Arc<ClientConfig>, Shown), Error> {
+    pub(crate) fn recording(
+        &self,
+        alpn: &[&[u8]],
+        identity: Option<&Identity>,
+    ) -> Result<(Arc<ClientConfig>, Shown), Error> {
         let shown = Shown::default();
         let recorder = Recorder { verifier: Arc::clone(&self.verifier), shown: shown.clone() };
-        let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        let wrong = |error: rustls::Error| {
+            Error::new(Class::Internal, ReasonCode::Tls, "preparing TLS", error.to_string())
+        };
+        let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
-            .map_err(|error| {
-                Error::new(Class::Internal, ReasonCode::Tls, "preparing TLS", error.to_string())
-            })?
+            .map_err(wrong)?
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(recorder))
-            .with_no_client_auth();
+            .with_custom_certificate_verifier(Arc::new(recorder));
+        let mut config = match identity.map(Identity::parts) {
+            None => builder.with_no_client_auth(),
+            Some((chain, key)) => builder.with_client_auth_cert(chain, key).map_err(wrong)?,
+        };
         config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
         // A resumed handshake shows no certificate.
         config.resumption = rustls::client::Resumption::disabled();

@@ -7,8 +7,9 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::address::{HostPort, TargetUrl};
-use crate::probe::{self, HttpParts, HttpProbe, Limits, StatusSet};
+use crate::probe::{self, Limits, StatusSet};
 use crate::problem::Code;
+use crate::request::{HttpParts, HttpProbe};
 use crate::secret::Secret;
 use crate::shown;
 use crate::table::Table;
@@ -184,7 +185,7 @@ impl CredentialCheck {
 }
 
 impl OAuth2Client {
-    fn read(mut table: Table<'_, '_>) -> Option<Self> {
+    pub(crate) fn read(mut table: Table<'_, '_>) -> Option<Self> {
         for key in ["token_url", "client_id", "client_secret"] {
             table.must(key);
         }

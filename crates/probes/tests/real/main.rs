@@ -6,6 +6,7 @@
     reason = "a set-up that fails is a failed test"
 )]
 
+mod auth;
 mod grpc;
 mod http_content;
 mod https;

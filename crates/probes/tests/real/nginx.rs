@@ -31,15 +31,9 @@ impl Nginx {
         let mut bomb = GzEncoder::new(Vec::new(), Compression::best());
         bomb.write_all(&vec![b'0'; 30_000_000]).unwrap();
         fs::write(folder.path().join("bomb"), bomb.finish().unwrap()).unwrap();
-        let paths = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-            .map(|kind| format!("{kind}_temp_path {root}/{kind};"))
-            .join(" ");
         let tls = format!("ssl_certificate {chain}; ssl_certificate_key {key};");
-        let config = format!(
-            "daemon off; master_process off; pid {root}/pid; error_log stderr;\n\
-             events {{ worker_connections 64; }}\n\
-             http {{ access_log off; {paths} root {root}; types {{ application/json json; }}\n\
-             server {{ listen 127.0.0.1:{port};\n\
+        let servers = format!(
+            "server {{ listen 127.0.0.1:{port};\n\
              location = /busy {{ return 503; }}\n\
              location = /loop {{ return 302 /loop; }}\n\
              location = /moved {{ return 301 /ok.json; }}\n\
@@ -48,16 +42,9 @@ impl Nginx {
              location = /slow {{ limit_rate 1k; alias {root}/huge; }}\n\
              }}\n\
              server {{ listen 127.0.0.1:{old} ssl; {tls} ssl_protocols TLSv1.2; }}\n\
-             server {{ listen 127.0.0.1:{new} ssl http2; {tls} ssl_protocols TLSv1.3; }}\n}}\n"
+             server {{ listen 127.0.0.1:{new} ssl http2; {tls} ssl_protocols TLSv1.3; }}\n"
         );
-        let file = folder.path().join("nginx.conf");
-        fs::write(&file, config).unwrap();
-        // Where Debian keeps it, which is not on everybody's path.
-        let debian = Path::new("/usr/sbin/nginx");
-        let program = if debian.is_file() { debian } else { Path::new("nginx") };
-        let process = Process::of(program)
-            .args(["-p", &root.to_string(), "-c", &file.display().to_string(), "-e", "stderr"])
-            .start();
+        let process = start(folder.path(), &servers);
         let server = Self { process, port, old, new, folder };
         let listens = async || {
             let report = server.ask("/ok.json").await;
@@ -72,6 +59,28 @@ impl Nginx {
         let probe = HttpProbe::try_new(&format!("http://127.0.0.1:{}{path}", self.port)).unwrap();
         probe.run(&egress(), &limits()).await
     }
+}
+
+/// Starts nginx with these servers, whose root is the folder.
+pub(crate) fn start(folder: &Path, servers: &str) -> Process {
+    let root = folder.display();
+    let paths = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+        .map(|kind| format!("{kind}_temp_path {root}/{kind};"))
+        .join(" ");
+    let config = format!(
+        "daemon off; master_process off; pid {root}/pid; error_log stderr;\n\
+         events {{ worker_connections 64; }}\n\
+         http {{ access_log off; {paths} root {root}; types {{ application/json json; }}\n\
+         {servers}}}\n"
+    );
+    let file = folder.join("nginx.conf");
+    fs::write(&file, config).unwrap();
+    // Where Debian keeps it, which is not on everybody's path.
+    let debian = Path::new("/usr/sbin/nginx");
+    let program = if debian.is_file() { debian } else { Path::new("nginx") };
+    Process::of(program)
+        .args(["-p", &root.to_string(), "-c", &file.display().to_string(), "-e", "stderr"])
+        .start()
 }
 
 #[tokio::test(flavor = "multi_thread")]
