@@ -32,6 +32,7 @@ const SCRIPTS: &[(&str, &[&str])] = &[
     ("fence", &["worker", "manager"]),
     ("fenced", &["manager"]),
     ("flow", &["manager"]),
+    ("follow_up", &["worker"]),
     ("free_lock", &["manager"]),
     ("frontier", &["worker"]),
     ("groups", &["worker", "manager"]),
@@ -40,7 +41,7 @@ const SCRIPTS: &[(&str, &[&str])] = &[
     ("mend", &["worker", "manager"]),
     ("parked", &["manager"]),
     ("pass_fence", &["manager"]),
-    ("peek", &["manager"]),
+    ("peek", &["worker", "manager"]),
     ("places", &["manager"]),
     ("promote", &["worker"]),
     ("put_away", &["manager"]),
@@ -76,8 +77,8 @@ const CONNECTION: &str =
 const DIRECT: &[(&str, &str)] = &[
     (
         "worker",
-        "info time command|info xgroup|create xpending xread xreadgroup xrevrange hset hdel hmget \
-         hvals pexpire",
+        "info time command|info xgroup|create xpending xread xreadgroup xrevrange zrangebylex hset \
+         hget hdel hmget hvals pexpire",
     ),
     (
         "manager",

@@ -5,6 +5,7 @@
 pub(crate) mod attributes;
 mod decode;
 mod encode;
+mod follow_up;
 mod moment;
 mod trace;
 
@@ -14,6 +15,7 @@ use crate::event_type::EventType;
 use crate::ids::derived_id;
 use crate::kinds::Payload;
 
+pub use follow_up::FollowUp;
 pub use trace::Trace;
 
 /// How many bytes an entry may have, names and values together: 1 MiB, the contract's limit.
@@ -46,6 +48,8 @@ pub struct Event {
     pub trace: Option<Trace>,
     /// Whether everything outside the fleet is left alone: checks run, nobody is told, nothing is rolled back.
     pub dry_run: bool,
+    /// What it is still to be done for, where a worker put an event aside for itself.
+    pub follow_up: Option<FollowUp>,
     /// The facts.
     pub payload: Payload,
 }
@@ -69,6 +73,7 @@ impl Event {
             causation_id: None,
             trace: None,
             dry_run: false,
+            follow_up: None,
             payload,
         }
     }
@@ -88,6 +93,7 @@ impl Event {
             causation_id: Some(input.id.clone()),
             trace: input.trace.clone(),
             dry_run: input.dry_run,
+            follow_up: None,
             payload,
         }
     }

@@ -15,7 +15,7 @@ mod salvage;
 mod tree;
 
 pub use encoding::Encoding;
-pub use envelope::{Event, MAX_ENTRY_BYTES, MAX_FIELD_NAME_BYTES, MAX_FIELDS, Trace};
+pub use envelope::{Event, FollowUp, MAX_ENTRY_BYTES, MAX_FIELD_NAME_BYTES, MAX_FIELDS, Trace};
 pub use event_type::EventType;
 pub use invalid::{Invalid, MAX_QUOTED};
 pub use kinds::{Family, Payload};

@@ -8,6 +8,7 @@ use crate::connection::Session;
 use crate::error::Error;
 use crate::inbox::History;
 use crate::keys::Keys;
+use crate::names::Fields;
 use crate::reply::Origin;
 use crate::script::{Script, script};
 
@@ -61,10 +62,20 @@ pub async fn history(
     worker: &str,
     token: &str,
 ) -> Result<Option<History>, Error> {
+    let fields = body(session, keys, worker, token).await?;
+    Ok(fields.and_then(|fields| History::open(fields).0))
+}
+
+/// The body of an entry that is delayed or in line; none when it is neither any more.
+pub(crate) async fn body(
+    session: &mut Session,
+    keys: &Keys,
+    worker: &str,
+    token: &str,
+) -> Result<Option<Fields>, Error> {
     let bodies = keys.delay_bodies(worker);
     let mut call = PEEK.call(&[&bodies]);
     call.arg(token);
     let origin = Origin { operation: "look at a delayed entry", key: &bodies };
-    let fields = origin.fields(session.run(&call).await?)?;
-    Ok(fields.and_then(|fields| History::open(fields).0))
+    origin.fields(session.run(&call).await?)
 }

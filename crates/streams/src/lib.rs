@@ -14,6 +14,7 @@ pub mod error;
 #[cfg(feature = "faults")]
 mod faults;
 pub mod fetch;
+pub mod follow_up;
 pub mod group;
 pub mod inbox;
 pub mod inspect;

@@ -18,10 +18,12 @@ pub(crate) enum Attribute {
     TraceParent,
     TraceState,
     DryRun,
+    FollowUp,
+    Order,
 }
 
 /// How many attributes there are.
-const COUNT: usize = 13;
+const COUNT: usize = 15;
 
 impl Attribute {
     /// Recognises a field's name or one of its aliases.
@@ -40,6 +42,8 @@ impl Attribute {
             b"traceparent" => Self::TraceParent,
             b"tracestate" => Self::TraceState,
             b"dryrun" => Self::DryRun,
+            b"printeryfollowup" => Self::FollowUp,
+            b"printeryorder" => Self::Order,
             _ => return None,
         })
     }
@@ -60,6 +64,8 @@ impl Attribute {
             Self::TraceParent => "traceparent",
             Self::TraceState => "tracestate",
             Self::DryRun => "dryrun",
+            Self::FollowUp => "printeryfollowup",
+            Self::Order => "printeryorder",
         }
     }
 }

@@ -4,7 +4,9 @@
 
 use crate::encoding::Encoding;
 use crate::envelope::attributes::{Attribute, Attributes};
-use crate::envelope::{Event, MAX_ENTRY_BYTES, MAX_FIELD_NAME_BYTES, MAX_FIELDS, Trace, moment};
+use crate::envelope::{
+    Event, FollowUp, MAX_ENTRY_BYTES, MAX_FIELD_NAME_BYTES, MAX_FIELDS, Trace, moment,
+};
 use crate::event_type::EventType;
 use crate::ids::{MAX_DEPLOYMENT_ID_CHARS, MAX_ID_CHARS, is_deployment_id, is_event_id};
 use crate::invalid::{Invalid, quoted};
@@ -38,6 +40,7 @@ impl Event {
         let correlation_id = entry.id(Attribute::CorrelationId)?.unwrap_or(id);
         let causation_id = entry.id(Attribute::CausationId)?;
         let dry_run = entry.dry_run()?;
+        let follow_up = entry.follow_up()?;
         let payload = entry.payload(&event_type)?;
         Ok(Self {
             subject: agreed_subject(subject, &payload)?,
@@ -49,6 +52,7 @@ impl Event {
             causation_id: causation_id.map(str::to_owned),
             trace: entry.trace(),
             dry_run,
+            follow_up,
             payload,
         })
     }
@@ -153,6 +157,13 @@ impl<'a> Entry<'a> {
                 Err(Invalid::new(Attribute::DryRun.name(), problem))
             }
         }
+    }
+
+    /// Reads what only a worker writes, and only both of it.
+    fn follow_up(&self) -> Result<Option<FollowUp>, Invalid> {
+        let Some(purpose) = self.text(Attribute::FollowUp)? else { return Ok(None) };
+        let order = self.text(Attribute::Order)?.ok_or_else(|| missing(Attribute::Order))?;
+        FollowUp::try_new(purpose, order).map(Some)
     }
 
     /// Reads the trace context; one that is not valid in every respect is none.

@@ -40,6 +40,10 @@ impl Event {
         if self.dry_run {
             put(Attribute::DryRun, "true".into());
         }
+        if let Some(follow_up) = &self.follow_up {
+            put(Attribute::FollowUp, follow_up.purpose.as_str().into());
+            put(Attribute::Order, follow_up.order.as_str().into());
+        }
         fields
     }
 }

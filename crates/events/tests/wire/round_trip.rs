@@ -191,7 +191,7 @@ prop_compose! {
             time: time.map(|it| Timestamp::from_millisecond(it).unwrap()),
             correlation_id, causation_id,
             trace: trace.map(|parent| Trace { parent, state }),
-            dry_run, payload,
+            dry_run, follow_up: None, payload,
         }
     }
 }

@@ -56,6 +56,7 @@ pub(crate) fn event(family: Family) -> Event {
             state: Some("congo=t61rcWkgMzE".into()),
         }),
         dry_run: true,
+        follow_up: None,
         payload,
     }
 }

@@ -26,6 +26,7 @@ mod durability;
 mod fetch;
 mod fetch_troubles;
 mod fetch_waits;
+mod follow_up;
 mod foreign_names;
 mod group;
 mod inspect;
