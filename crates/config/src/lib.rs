@@ -78,8 +78,8 @@ pub use postgres::{MIGRATION_ADAPTERS, MigrationsCheck, PostgresProbe, PostgresR
 pub use probe::{LatencyThresholds, Limits, StatusSet};
 pub use problem::{Code, Position, Problem, Problems, Severity};
 pub use receiver::{
-    Circuit, Email, Notifier, Receiver, ReceiverKind, Retry, SigningKey, SlackBot, SlackMode,
-    SmtpSecurity, SmtpServer,
+    Circuit, Email, Grouping, Notifier, Receiver, ReceiverKind, Retry, SigningKey, SlackBot,
+    SlackMode, SmtpSecurity, SmtpServer,
 };
 pub use redis::{RedisProbe, RedisRole};
 pub use reload::{FleetFile, Reloaded};

@@ -3,6 +3,7 @@
 //! Owns the `receivers:` section. The notifier sends by it. Never sends.
 
 mod email;
+mod grouping;
 mod kind;
 mod policy;
 mod signing_key;
@@ -19,6 +20,7 @@ use crate::shown;
 use crate::table::Table;
 
 pub use self::email::{Email, SmtpSecurity, SmtpServer};
+pub use self::grouping::Grouping;
 pub use self::kind::{ReceiverKind, SlackBot, SlackMode};
 pub use self::policy::{Circuit, Notifier, Retry};
 pub use self::signing_key::SigningKey;

@@ -18,6 +18,7 @@ pub mod past;
 pub mod progress;
 mod records;
 pub mod rollbacks;
+pub mod said;
 mod script;
 pub mod silences;
 pub mod threads;

@@ -25,6 +25,8 @@ pub enum State {
     Owed,
     /// It was given up.
     GivenUp,
+    /// It was kept from it on purpose: `why` says by what.
+    Withheld,
 }
 
 /// Why a receiver is still owed.
@@ -39,6 +41,8 @@ pub enum Cause {
     BreakerOpen,
     /// Its pace: others are before this event, whose place is kept.
     ReceiverPaced,
+    /// Others of its group are waited for.
+    ReceiverGrouped,
 }
 
 impl Cause {
@@ -49,6 +53,7 @@ impl Cause {
             Self::ReceiverBusy => "receiver_busy",
             Self::BreakerOpen => "breaker_open",
             Self::ReceiverPaced => "receiver_paced",
+            Self::ReceiverGrouped => "receiver_grouped",
         }
     }
 }
@@ -77,6 +82,31 @@ pub struct Notice {
     /// It was given up because it will never take it; otherwise another round may try again.
     #[serde(default)]
     pub lasting: bool,
+    /// What becomes of it is said by a follow-up, not by the event itself.
+    #[serde(default)]
+    pub aside: bool,
+}
+
+impl Notice {
+    /// Nothing is known yet, as of the server's milliseconds.
+    pub fn new(now_ms: u64) -> Self {
+        Self {
+            state: State::Owed,
+            cause: None,
+            tries: 0,
+            since_ms: now_ms,
+            due_ms: now_ms,
+            why: String::new(),
+            earlier: 0,
+            lasting: false,
+            aside: false,
+        }
+    }
+
+    /// Whether nothing is to be done for it any more.
+    pub fn is_over(&self) -> bool {
+        matches!(self.state, State::Told | State::GivenUp | State::Withheld)
+    }
 }
 
 /// What is known about telling people about one event.

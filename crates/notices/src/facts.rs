@@ -52,13 +52,15 @@ pub struct Facts<'a> {
     pub labels: &'a [String],
     /// What the notifier has to add, such as whom it could not tell.
     pub note: Option<String>,
+    /// What else is said with it, a line each.
+    pub also: Vec<String>,
 }
 
 impl<'a> Facts<'a> {
     /// Reads an event.
     pub fn of(event: &'a Event) -> Self {
         let mut facts = Self {
-            event_id: &event.id,
+            event_id: event.origin_id(),
             event_type: event.event_type.as_str(),
             deployment_id: event.payload.deployment_id(),
             correlation_id: &event.correlation_id,
@@ -77,6 +79,7 @@ impl<'a> Facts<'a> {
             commit: None,
             labels: &[],
             note: None,
+            also: Vec::new(),
         };
         facts.read(&event.payload);
         facts

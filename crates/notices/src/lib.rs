@@ -2,6 +2,7 @@
 
 mod example;
 mod facts;
+mod gathering;
 mod receiver;
 pub mod render;
 mod retry_after;
@@ -15,6 +16,7 @@ mod verdict;
 
 pub use example::example;
 pub use facts::Facts;
+pub use gathering::{gathered, words};
 pub use receiver::{Receiver, Reply, Telling, Ways};
 pub use routing::{Routing, receivers, route};
 pub use sign::signatures;

@@ -172,6 +172,24 @@ impl Receiver {
         }
     }
 
+    /// Tells whether people read it line by line, so that one message is better than many; what
+    /// is read by machines is told each event by itself.
+    pub fn is_read_by_people(&self) -> bool {
+        match self.kind {
+            ReceiverKind::Slack { .. }
+            | ReceiverKind::SlackBot(_)
+            | ReceiverKind::Email(_)
+            | ReceiverKind::Discord { .. }
+            | ReceiverKind::Teams { .. }
+            | ReceiverKind::Ntfy { .. } => true,
+            ReceiverKind::Webhook { .. }
+            | ReceiverKind::PagerDuty { .. }
+            | ReceiverKind::Alertmanager { .. }
+            | ReceiverKind::GithubStatus { .. }
+            | ReceiverKind::Log => false,
+        }
+    }
+
     /// Tells whether it goes by what it said before about the same deployment.
     pub fn remembers(&self) -> bool {
         matches!(self.kind, ReceiverKind::SlackBot(_) | ReceiverKind::GithubStatus { .. })

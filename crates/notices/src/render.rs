@@ -32,6 +32,9 @@ const SERVICES: usize = 20;
 /// Suggestions shown.
 const SUGGESTIONS: usize = 5;
 
+/// Lines of what else is said, before the rest is counted.
+const ALSO: usize = 20;
+
 /// Returns the first line: icon, what happened, to which deployment.
 pub fn title(facts: &Facts<'_>) -> String {
     let icon = match facts.severity {
@@ -72,6 +75,9 @@ pub fn lines(facts: &Facts<'_>) -> Vec<String> {
     lines.extend(facts.note.as_deref().map(|note| shortened(note, NOTE)));
     let suggestions = facts.suggestions.iter().take(SUGGESTIONS);
     lines.extend(suggestions.map(|text| format!("→ {}", shortened(text, VALUE))));
+    lines.extend(facts.also.iter().take(ALSO).map(|line| shortened(line, VALUE)));
+    let more = facts.also.len().saturating_sub(ALSO);
+    lines.extend((more > 0).then(|| format!("and {more} more")));
     lines
 }
 

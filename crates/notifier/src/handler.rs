@@ -1,8 +1,8 @@
 //! The notifier's part of the job: one event in, everybody told who should be.
 //!
-//! Owns the order of things (route, remember, tell, conclude). The harness calls it for each
-//! event. Never publishes for a dry run, never notifies about a notification, and never waits:
-//! whoever is still owed is told when the event comes again.
+//! Owns the order of things (route, remember, tell, put aside). The harness calls it for each
+//! event and for each follow-up of one. Never publishes for a dry run, never notifies about a
+//! notification, and never waits: who is still owed is put aside, so that nobody else is held up.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,19 +10,25 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use printery_config::{Fleet, Notifier as Policy};
-use printery_events::ids::derived_id;
 use printery_events::payload::Channel;
-use printery_events::topology::NOTIFIER;
 use printery_events::{Event, Family};
-use printery_fleet::destinations::Circuit;
-use printery_fleet::notices::{Ledger, Notice, State};
+use printery_fleet::notices::State;
 use printery_fleet::silences;
-use printery_harness::{Context, Effects, Handler, Outcome, Problems, Refusal, Wish};
-use printery_notices::{Facts, Receiver, Telling, Ways};
+use printery_harness::{Context, Effects, Handler, Outcome, Problems, Refusal};
+use printery_notices::{Facts, Receiver, Ways};
 
-use crate::conclusion::{Concluded, effects, refusal};
-use crate::schedule::{Step, after, again};
-use crate::teller::{Now, Teller};
+use crate::conclusion::{Concluded, effects, nobody, owed};
+use crate::errand::Errand;
+use crate::known::{Known, forget};
+use crate::news::News;
+use crate::schedule::{Step, after};
+use crate::teller::Now;
+
+mod aside;
+mod gathering;
+mod telling;
+
+use aside::Begun;
 
 /// Tells receivers about events.
 #[derive(Debug)]
@@ -30,23 +36,6 @@ pub(crate) struct Notifier {
     fleet: Arc<Fleet>,
     receivers: BTreeMap<String, Receiver>,
     policy: Policy,
-}
-
-/// One event on its way to its receivers.
-#[derive(Clone, Copy)]
-struct News<'a> {
-    event: &'a Event,
-    facts: &'a Facts<'a>,
-    context: &'a Context,
-    now: Now,
-}
-
-impl<'a> News<'a> {
-    /// Tells it for the first time; whoever tells it again says so.
-    fn telling(&self, id: &'a str) -> Telling<'a> {
-        let timestamp = self.now.ms() / 1000;
-        Telling { event: self.event, facts: self.facts, id, timestamp, memory: None, tries: 0 }
-    }
 }
 
 impl Notifier {
@@ -67,8 +56,11 @@ impl Notifier {
     }
 
     /// Returns the receivers that are to be told.
-    fn chosen(&self, facts: &Facts<'_>, now: Timestamp) -> Vec<&Receiver> {
-        let routing = printery_notices::route(&self.fleet, facts, now);
+    fn chosen(&self, news: News<'_>) -> Vec<&Receiver> {
+        let facts = news.facts;
+        let at = i64::try_from(news.context.started_ms).unwrap_or_default();
+        let at = Timestamp::from_millisecond(at).unwrap_or_default();
+        let routing = printery_notices::route(&self.fleet, facts, at);
         for (place, why) in &routing.unclear {
             let (line, event_type) = (place + 1, facts.event_type);
             tracing::warn!(route = line, event_type, why, "a route's condition cannot be judged");
@@ -91,120 +83,109 @@ impl Handler for Notifier {
         if matches!(event.payload.family(), Family::NotificationSent | Family::NotificationFailed) {
             return Ok(Effects::none());
         }
-        let facts = Facts::of(event);
-        let at = i64::try_from(context.started_ms).unwrap_or_default();
-        let at = Timestamp::from_millisecond(at).unwrap_or_default();
-        let chosen = self.chosen(&facts, at);
-        if event.dry_run {
-            for receiver in chosen {
-                let (name, target) = (&receiver.name, receiver.target());
-                tracing::info!(
-                    receiver = name,
-                    target_address = target,
-                    deployment_id = facts.deployment_id,
-                    event_type = facts.event_type,
-                    "dry run: nobody is told"
-                );
-            }
-            return Ok(Effects::none());
-        }
-        let now = Now::new(context.started_ms);
+        let (facts, now) = (Facts::of(event), Now::new(context.started_ms));
         let news = News { event, facts: &facts, context, now };
-        // The log can be written at any time and twice; it waits until it is clear that the event
-        // does not come again.
-        let (logs, remote): (Vec<&Receiver>, Vec<&Receiver>) =
-            chosen.into_iter().partition(|receiver| receiver.channel() == Channel::Log);
-        let mut concluded = self.tell_remote(&remote, news).await?;
-        if let Some(refusal) = refusal(&concluded, now.ms()) {
-            if refusal.wish == Wish::Retry {
-                forget(&concluded, news).await;
-            }
-            return Err(refusal);
+        let errand = Errand::of(event).map_err(|why| Refusal::reject("unknown_errand", why))?;
+        match errand {
+            None => self.first(news).await,
+            Some(Errand::Tell(receiver)) => self.later(&receiver, news).await,
         }
-        for receiver in logs {
-            concluded.push(log(receiver, news).await);
-        }
-        Ok(effects(&concluded, event, facts.severity))
     }
 }
 
 impl Notifier {
-    /// Tells all receivers at once that are not concluded yet, and then the fallback about those
-    /// that were given up.
-    async fn tell_remote<'a>(
-        &'a self,
-        receivers: &[&'a Receiver],
-        news: News<'_>,
-    ) -> Result<Vec<Concluded<'a>>, Refusal> {
-        if receivers.is_empty() {
-            return Ok(Vec::new());
+    /// Sees to an event that has just happened: whoever can be told at once is, the others are put
+    /// aside.
+    async fn first(&self, news: News<'_>) -> Outcome {
+        let chosen = self.chosen(news);
+        if news.event.dry_run {
+            for receiver in chosen {
+                not_told(receiver, news);
+            }
+            return Ok(Effects::none());
         }
-        let fallback = self.policy.fallback.as_ref().and_then(|name| self.receivers.get(name));
-        let aside = fallback.map(|receiver| (receiver, format!("{} (fallback)", receiver.name)));
-        let mut entries: Vec<&str> = receivers.iter().map(|one| one.name.as_str()).collect();
-        entries.extend(aside.as_ref().map(|(_, entry)| entry.as_str()));
-        let event = news.event;
-        let mut ledger = Ledger::of(&news.context.records, event.event_type.as_str(), &event.id);
-        let known = ledger.read(&entries).await;
-        let known = known.map_err(|error| {
-            let sentence = format!("who was told already cannot be read: {error}");
-            Refusal::without_redis(sentence)
-        })?;
-        // What has begun is finished: a silence only keeps it from beginning.
-        if known.is_empty() && is_silenced(news).await {
-            return Ok(Vec::new());
-        }
-        let told = receivers.iter().map(|receiver| {
-            self.see_to(receiver, &receiver.name, news, known.get(&*receiver.name))
-        });
-        let mut concluded = join_all(told).await;
-        if let Some((receiver, entry)) = &aside {
-            let lost: Vec<String> = concluded
-                .iter()
-                .filter(|one| one.notice.state == State::GivenUp)
-                .filter(|one| one.receiver.name != receiver.name)
-                .map(|one| format!("`{}` could not be told: {}", one.entry, one.notice.why))
-                .collect();
-            if !lost.is_empty() {
-                let facts = Facts { note: Some(lost.join("; ")), ..news.facts.clone() };
-                let news = News { facts: &facts, ..news };
-                let known = known.get(entry.as_str());
-                concluded.push(self.see_to(receiver, entry, news, known).await);
+        let (logs, remote): (Vec<&Receiver>, Vec<&Receiver>) =
+            chosen.into_iter().partition(|receiver| receiver.channel() == Channel::Log);
+        let mut concluded = Vec::new();
+        let mut is_aside = false;
+        if !remote.is_empty() {
+            let known = self.known(news).await?;
+            // What has begun is finished: a silence only keeps it from beginning.
+            if !known.is_empty() || !is_silenced(news).await {
+                let begun = remote.iter().map(|receiver| self.begin(receiver, &known, news));
+                for begun in join_all(begun).await {
+                    match begun? {
+                        Begun::Concluded(all) => concluded.extend(all),
+                        Begun::Aside => is_aside = true,
+                    }
+                }
             }
         }
-        Ok(concluded)
+        if let Some(refusal) = nobody(&concluded).filter(|_| !is_aside) {
+            forget(&concluded, news).await;
+            return Err(refusal);
+        }
+        // The log can be written at any time and twice; it waits until it is clear that the event
+        // does not come again.
+        for receiver in logs {
+            concluded.push(log(receiver, news).await);
+        }
+        Ok(effects(&concluded, news))
     }
 
-    /// Tells one receiver, unless that is over or not due yet.
-    async fn see_to<'a>(
-        &self,
-        receiver: &'a Receiver,
-        entry: &str,
-        news: News<'_>,
-        known: Option<&Notice>,
-    ) -> Concluded<'a> {
-        let waits = |notice: &&Notice| match notice.state {
-            State::Told | State::GivenUp => true,
-            State::Owed => notice.due_ms > news.now.ms(),
+    /// Sees to one receiver that is still owed an event.
+    async fn later(&self, receiver: &str, news: News<'_>) -> Outcome {
+        let Some(receiver) = self.receivers.get(receiver) else {
+            let why = format!("{receiver}: the fleet file names no such receiver any more");
+            return Err(Refusal::reject("receiver_unknown", why));
         };
-        let notice = match known.filter(waits) {
-            Some(notice) => notice.clone(),
-            None if receiver.channel() == Channel::Log => log(receiver, news).await.notice,
-            None => {
-                let circuit = self.policy.circuit;
-                let teller = Teller {
-                    receiver,
-                    entry,
-                    records: &news.context.records,
-                    circuit: Circuit { failures: circuit.failures, open: circuit.open },
-                    now: news.now,
-                };
-                let id = identity(news.event, entry);
-                teller.step(news.telling(&id), known).await
+        if news.event.dry_run {
+            not_told(receiver, news);
+            return Ok(Effects::none());
+        }
+        let known = self.known(news).await?;
+        let concluded = match &self.policy.group {
+            Some(group) if receiver.is_read_by_people() && !known.is_over(&receiver.name) => {
+                self.gather(receiver, group, &known, news).await?
             }
+            Some(_) | None => self.conclude(receiver, &known, news).await,
         };
-        Concluded { receiver, entry: entry.to_owned(), notice }
+        if let Some(refusal) = owed(&concluded, news.now.ms()) {
+            return Err(refusal);
+        }
+        if let Some(refusal) = nobody(&concluded).filter(|_| known.others_in_vain(&concluded)) {
+            forget(&concluded, news).await;
+            return Err(refusal);
+        }
+        Ok(effects(&concluded, news))
     }
+
+    /// Reads who was told already, and what came of it.
+    async fn known(&self, news: News<'_>) -> Result<Known, Refusal> {
+        let mut entries: Vec<String> = self.receivers.keys().cloned().collect();
+        if let Some(fallback) = &self.policy.fallback {
+            let aside = self.receivers.keys().map(|lost| fallback_entry(fallback, lost));
+            let aside: Vec<String> = aside.collect();
+            entries.extend(aside);
+        }
+        Known::read(&entries, news).await
+    }
+}
+
+/// What the ledger calls the fallback where it hears of one that was lost.
+fn fallback_entry(fallback: &str, lost: &str) -> String {
+    format!("{fallback} (fallback for {lost})")
+}
+
+fn not_told(receiver: &Receiver, news: News<'_>) {
+    let (name, target, facts) = (&receiver.name, receiver.target(), news.facts);
+    tracing::info!(
+        receiver = name,
+        target_address = target,
+        deployment_id = facts.deployment_id,
+        event_type = facts.event_type,
+        "dry run: nobody is told"
+    );
 }
 
 /// Tells whether people asked for silence about this; logs are written all the same, and a silence
@@ -224,30 +205,17 @@ async fn is_silenced(news: News<'_>) -> bool {
     true
 }
 
-/// Lets everybody be tried anew when the event comes again: as another attempt, or brought back by
-/// a person from the dead letters.
-async fn forget(concluded: &[Concluded<'_>], news: News<'_>) {
-    let event = news.event;
-    let mut ledger = Ledger::of(&news.context.records, event.event_type.as_str(), &event.id);
-    for one in concluded {
-        let anew = again(&one.notice, news.now.ms());
-        if let Err(error) = ledger.write(&one.entry, &anew).await {
-            tracing::warn!(%error, receiver = one.entry, "a receiver may not be tried anew");
-        }
-    }
-}
-
 /// Writes to a log, which nobody has to remember.
 async fn log<'a>(receiver: &'a Receiver, news: News<'_>) -> Concluded<'a> {
-    let id = identity(news.event, &receiver.name);
+    let id = news.identity(&receiver.name);
     let verdict = receiver.tell(news.telling(&id)).await.verdict;
     let notice = after(None, Step::Answered(verdict), news.now.ms(), &receiver.retry);
     Concluded { receiver, entry: receiver.name.clone(), notice }
 }
 
-/// The same id as that of the `notification:sent` it leads to, whatever is repeated.
-fn identity(event: &Event, entry: &str) -> String {
-    derived_id(&event.id, NOTIFIER.name, Family::NotificationSent.pattern(), entry)
+/// Whether a receiver was given up.
+fn is_lost(one: &Concluded<'_>) -> bool {
+    one.notice.state == State::GivenUp
 }
 
 #[cfg(test)]

@@ -9,7 +9,10 @@ use std::process::ExitCode;
 use printery_events::topology::NOTIFIER;
 
 mod conclusion;
+mod errand;
 mod handler;
+mod known;
+mod news;
 #[cfg(test)]
 mod sample;
 mod schedule;

@@ -27,15 +27,14 @@ pub(crate) enum Step {
 /// # Shapes and units
 /// `now_ms`: the server's milliseconds.
 pub(crate) fn after(before: Option<&Notice>, step: Step, now_ms: u64, retry: &Retry) -> Notice {
+    let known = before.cloned().unwrap_or_else(|| Notice::new(now_ms));
     let known = Notice {
         state: State::Owed,
         cause: None,
-        tries: before.map_or(0, |notice| notice.tries),
-        since_ms: before.map_or(now_ms, |notice| notice.since_ms),
         due_ms: 0,
         why: String::new(),
-        earlier: before.map_or(0, |notice| notice.earlier),
         lasting: false,
+        ..known
     };
     let tries = known.tries.saturating_add(1);
     match step {
@@ -122,8 +121,7 @@ mod tests {
             since_ms,
             due_ms: NOW,
             why: "answered 502".to_owned(),
-            earlier: 0,
-            lasting: false,
+            ..Notice::new(since_ms)
         }
     }
 

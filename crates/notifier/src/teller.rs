@@ -55,9 +55,13 @@ impl Teller<'_> {
         let mut destination = Destination::of(self.records, &self.receiver.name);
         let place = match before.and_then(|notice| notice.cause) {
             Some(Cause::ReceiverPaced) => Place::Kept,
-            Some(Cause::ReceiverUnavailable | Cause::ReceiverBusy | Cause::BreakerOpen) | None => {
-                Place::None
-            }
+            Some(
+                Cause::ReceiverUnavailable
+                | Cause::ReceiverBusy
+                | Cause::BreakerOpen
+                | Cause::ReceiverGrouped,
+            )
+            | None => Place::None,
         };
         let leave = destination.ask(self.receiver.pace, place).await;
         let step = match leave.unwrap_or_else(|error| self.without_redis(&error, Leave::Go)) {
@@ -72,7 +76,7 @@ impl Teller<'_> {
         };
         let notice = after(before, step, self.now.ms(), &self.receiver.retry);
         let event = telling.event;
-        let mut ledger = Ledger::of(self.records, event.event_type.as_str(), &event.id);
+        let mut ledger = Ledger::of(self.records, event.event_type.as_str(), event.origin_id());
         if let Err(first) = ledger.write(self.entry, &notice).await {
             tracing::debug!(%first, "a notice is written once more");
             let written = ledger.write(self.entry, &notice).await;

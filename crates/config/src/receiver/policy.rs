@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::reader::Refers;
+use crate::receiver::grouping::Grouping;
 use crate::shown;
 use crate::table::Table;
 
@@ -26,6 +27,8 @@ pub struct Notifier {
     pub circuit: Circuit,
     /// The receiver that hears of those that could not be told.
     pub fallback: Option<String>,
+    /// Which notices people get as one message; each is one of its own without.
+    pub group: Option<Grouping>,
 }
 
 impl Default for Notifier {
@@ -35,6 +38,7 @@ impl Default for Notifier {
             retry: None,
             circuit: Circuit { failures: 5, open: Duration::from_secs(30) },
             fallback: None,
+            group: None,
         }
     }
 }
@@ -128,7 +132,7 @@ impl Notifier {
             table.reader.refer(Refers::Receiver, &name, at);
             read.fallback = Some(name);
         }
-        table.later(&["group"]);
+        read.group = table.table("group").map(Grouping::read);
         table.close();
         read
     }
