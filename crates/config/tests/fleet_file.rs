@@ -163,6 +163,19 @@ fn receivers_and_routes_are_kept_in_order() {
 }
 
 #[test]
+fn notices_are_grouped_where_the_file_says_so() {
+    let group = |text: &str| Fleet::parse("f", text, &|_| None).unwrap().notifier.group;
+    assert_eq!(group("fleet: f"), None);
+    let usual = group("notifier: { group: {} }").unwrap();
+    assert!(usual.is_by_deployment());
+    let secs = [usual.wait, usual.interval, usual.repeat].map(|time| time.as_secs());
+    assert_eq!(secs, [2, 30, 4 * 3600]);
+    let own = group("notifier: { group: { by: [environment, severity], wait: 0s } }").unwrap();
+    assert!(!own.is_by_deployment() && own.wait.is_zero());
+    assert_eq!(own.by, ["environment", "severity"]);
+}
+
+#[test]
 fn the_graph_knows_services_endpoints_and_soft_needs() {
     let graph = shop().graph;
     assert_eq!(graph.kind("psp"), Some(NodeKind::Endpoint));

@@ -80,6 +80,11 @@ fn a_key_that_is_unknown_missing_or_of_a_later_version_is_named() {
             "`receivers.a.github_status.repo` must be `owner/name`",
         ),
         ("notifier: { fallback: nobody }", "unknown receiver `nobody`"),
+        (
+            "notifier: { group: { by: [deployment_ids] } }",
+            "nothing can be grouped by `deployment_ids`; did you mean `deployment_id`?",
+        ),
+        ("notifier: { group: { wait: 2 } }", "`notifier.group.wait` has no unit"),
         ("notifier: { circuit: { open: 30 } }", "`notifier.circuit.open` has no unit"),
         ("routes: [{ escalate: 10m }]", "`routes.escalate` is not supported by this version"),
         ("services: { 'a b': {} }", "f.yaml:1:13: `a b` is no usable name"),

@@ -80,17 +80,18 @@ impl Event {
 
     /// Continues a story: a result of `input`, whose id is the same however often it is derived.
     ///
-    /// `key` tells several results of one type apart and is empty for the only one; see [`derived_id`].
+    /// `key` tells several results of one type apart and is empty for the only one; see [`derived_id`]. A result of a
+    /// follow-up is one of the event that it follows.
     pub fn derived(input: &Self, worker: &str, payload: Payload, key: &str, at: Timestamp) -> Self {
         let event_type = payload.event_type();
         Self {
-            id: derived_id(&input.id, worker, event_type.as_str(), key),
+            id: derived_id(input.origin_id(), worker, event_type.as_str(), key),
             source: Some(format!("/printery/{worker}")),
             event_type,
             subject: payload.deployment_id().to_owned(),
             time: Some(at),
             correlation_id: input.correlation_id.clone(),
-            causation_id: Some(input.id.clone()),
+            causation_id: Some(input.origin_id().to_owned()),
             trace: input.trace.clone(),
             dry_run: input.dry_run,
             follow_up: None,

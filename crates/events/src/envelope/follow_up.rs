@@ -75,6 +75,8 @@ mod tests {
     use crate::envelope::Event;
     use crate::event_type::EventType;
 
+    const AT: jiff::Timestamp = jiff::Timestamp::UNIX_EPOCH;
+
     fn event() -> Event {
         let field = |name: &str, value: &str| (name.as_bytes().to_vec(), value.as_bytes().to_vec());
         let data = r#"{"deployment_id":"d-1","reason":"r","failed_stage":"s"}"#;
@@ -96,6 +98,8 @@ mod tests {
         let second = read.followed_up("notifier", other);
         assert_eq!(second.origin_id(), "e-1", "it follows the event, not the other one");
         assert_ne!(second.id, read.id);
+        let result = |of: &Event| Event::derived(of, "notifier", of.payload.clone(), "chat", AT);
+        assert_eq!(result(&second), result(&event), "what comes of it comes of the event");
     }
 
     #[test]
