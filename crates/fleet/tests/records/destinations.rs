@@ -98,6 +98,7 @@ async fn what_is_known_about_an_event_s_receivers_is_kept_for_a_week() {
         why: "answered 503".to_owned(),
         earlier: 1,
         lasting: false,
+        aside: false,
     };
     ledger.write("chat", &notice).await.unwrap();
     let mut again = Ledger::of(&records, "deployment:started", "e-1");
