@@ -35,6 +35,7 @@ pub(crate) fn started(index: u64) -> Event {
         labels: vec![text("bench")],
         migrations: None,
         git: None,
+        manifest: None,
     });
     Event::new(format!("bench-{index}"), "/printery/bench", payload, Timestamp::UNIX_EPOCH)
 }

@@ -11,7 +11,7 @@ mod outside;
 use printery_expressions::Condition;
 use serde::Serialize;
 
-pub use self::environment::{EnvCheck, EnvRule, EnvSource, Requirement};
+pub use self::environment::{EnvCheck, EnvRule, EnvSource, ManifestSource, Requirement};
 pub use self::image::{ImageCheck, ImageRequirements, RegistryLogin};
 pub use self::judgement::{DEPLOYMENT, GateCheck, IN_WINDOW, PolicyCheck, WindowCheck};
 pub(crate) use self::outside::host_name;

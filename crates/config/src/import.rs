@@ -7,6 +7,7 @@ mod address;
 mod compose;
 mod document;
 mod kubernetes;
+mod manifest;
 mod workload;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,6 +16,7 @@ use serde_json::{Map, Value, json};
 
 pub use compose::compose;
 pub use kubernetes::kubernetes;
+pub use manifest::{ServiceVariables, Variable, service_variables};
 
 use crate::scalar;
 use crate::yaml::to_yaml;

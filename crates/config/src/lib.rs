@@ -56,8 +56,8 @@ pub use case::{Case, Ending, Expected};
 pub use check::{
     Check, CheckSpec, Credential, CredentialCheck, DEPLOYMENT, DnsCheck, DownCheck, Enforce,
     EnvCheck, EnvRule, EnvSource, GateCheck, IN_WINDOW, ImageCheck, ImageRequirements,
-    OAuth2Client, PolicyCheck, RecordKind, RegistryLogin, Requirement as EnvRequirement,
-    WindowCheck,
+    ManifestSource, OAuth2Client, PolicyCheck, RecordKind, RegistryLogin,
+    Requirement as EnvRequirement, WindowCheck,
 };
 pub use dependency::{AnswerAge, Background, DependencyChecker, ProbeConcurrency};
 pub use egress::EgressRules;

@@ -216,6 +216,8 @@ fn secrets_of_files_and_folders_are_held_to_permissions_and_patterns() {
     assert!(check.require[0].rule.matches.as_ref().unwrap().is_in(b"abc"));
     each_is_refused(&[
         ("{ kind: env, dir: /a, file: /b, require: [X] }", "`checks.it.dir` and `file` exclude"),
+        ("{ kind: env, manifest: /a, file: /b, require: [X] }", "`checks.it.manifest` and `file`"),
+        ("{ kind: env, manifest: '/a/${event.vresion}', require: [X] }", "did you mean `event.ver"),
         ("{ kind: env, mode: '0640', require: [X] }", "`checks.it.mode` needs `file` or `dir`"),
         ("{ kind: env, file: /a, mode: rw, require: [X] }", "must be permissions such as `0640`"),
         ("{ kind: env, require: { X: { matches: '(' } } }", "`checks.it.require.X.matches`"),

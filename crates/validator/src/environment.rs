@@ -9,8 +9,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use printery_config::{EnvCheck, EnvRequirement, EnvRule, EnvSource, Secret};
+use printery_events::payload::DeploymentStarted;
 use printery_probes::{Class, Error, Outcome, ReasonCode, Report};
 use url::Url;
+
+use crate::manifest;
 
 /// Values that somebody meant to replace, compared without case and punctuation.
 const PLACEHOLDERS: [&str; 10] = [
@@ -26,14 +29,21 @@ const PLACEHOLDERS: [&str; 10] = [
     "null",
 ];
 
-/// Looks at every required variable and names all that are wrong.
-pub(crate) async fn check(check: &EnvCheck) -> Report {
+/// Looks at every required variable of the deployed services and names all that are wrong.
+pub(crate) async fn check(
+    check: &EnvCheck,
+    deployment: &DeploymentStarted,
+    services: &[String],
+) -> Report {
     let (path, found) = match &check.source {
         EnvSource::Process => {
             return judge(check, "the environment", Vec::new(), |it| it.value.clone());
         }
         EnvSource::File(path) => (path, read(path).await),
         EnvSource::Dir(path) => (path, read_folder(path, check).await),
+        EnvSource::Manifest(source) => {
+            return manifest::check(check, source, deployment, services).await;
+        }
     };
     let target = path.display().to_string();
     match found {
@@ -88,7 +98,7 @@ fn judge(
 }
 
 /// Says what is wrong with a value, as what follows the variable's name.
-fn problem(value: Option<&str>, rule: &EnvRule) -> Option<String> {
+pub(crate) fn problem(value: Option<&str>, rule: &EnvRule) -> Option<String> {
     let Some(value) = value else {
         return Some("is not set".to_owned());
     };
@@ -140,7 +150,7 @@ fn is_placeholder(value: &str) -> bool {
     wrapped || PLACEHOLDERS.contains(&letters.as_str())
 }
 
-fn expected(check: &EnvCheck) -> String {
+pub(crate) fn expected(check: &EnvCheck) -> String {
     let names: Vec<&str> = check.require.iter().map(|required| required.name.as_str()).collect();
     format!("{} set to real values", names.join(", "))
 }
@@ -185,7 +195,7 @@ async fn read_folder(path: &Path, check: &EnvCheck) -> io::Result<Found> {
 }
 
 /// A file that is not there is an answer; one that may not be read is not.
-fn unreadable(path: &Path, error: &io::Error) -> Error {
+pub(crate) fn unreadable(path: &Path, error: &io::Error) -> Error {
     let class =
         if error.kind() == io::ErrorKind::NotFound { Class::Permanent } else { Class::Internal };
     let observed = format!("it cannot be read: {}", error.kind());
@@ -195,6 +205,11 @@ fn unreadable(path: &Path, error: &io::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fixtures::deployment;
+
+    async fn checked(check: &EnvCheck) -> Report {
+        super::check(check, &deployment(&["api"]), &[]).await
+    }
 
     fn required(name: &str, value: Option<&str>, rule: EnvRule) -> EnvRequirement {
         let value = value.map(|value| Secret::new(value.to_owned()));
@@ -248,7 +263,7 @@ mod tests {
             required("SHORT", Some("hunter2"), rule),
             required("GONE", None, EnvRule::default()),
         ];
-        let report = check(&EnvCheck { source: EnvSource::Process, mode: None, require }).await;
+        let report = checked(&EnvCheck { source: EnvSource::Process, mode: None, require }).await;
         assert_eq!(report.outcome, Outcome::Fail);
         assert_eq!(report.observed, "SHORT is shorter than 20 characters; GONE is not set");
         assert!(!format!("{report:?}").contains("hunter2"), "{report:?}");
@@ -263,17 +278,17 @@ mod tests {
         let all = ["B", "C", "D", "E"].map(|name| required(name, None, EnvRule::default()));
         let source = EnvSource::File(path);
         let report =
-            check(&EnvCheck { source: source.clone(), mode: None, require: all.to_vec() }).await;
+            checked(&EnvCheck { source: source.clone(), mode: None, require: all.to_vec() }).await;
         assert_eq!(report.outcome, Outcome::Pass, "{report:?}");
         let commented = vec![required("A", None, EnvRule::default())];
-        let report = check(&EnvCheck { source, mode: None, require: commented }).await;
+        let report = checked(&EnvCheck { source, mode: None, require: commented }).await;
         assert_eq!(report.observed, "A is not set");
     }
 
     #[tokio::test]
     async fn a_missing_file_is_a_failure() {
         let source = EnvSource::File("/does/not/exist.env".into());
-        let report = check(&EnvCheck { source, mode: None, require: Vec::new() }).await;
+        let report = checked(&EnvCheck { source, mode: None, require: Vec::new() }).await;
         assert_eq!(report.outcome, Outcome::Fail, "{report:?}");
     }
 
@@ -293,8 +308,8 @@ mod tests {
                 names.iter().map(|name| required(name, None, EnvRule::default())).collect();
             EnvCheck { source: source.clone(), mode: Some(0o640), require }
         };
-        assert_eq!(check(&of(&["KEY"])).await.outcome, Outcome::Pass);
-        let report = check(&of(&["KEY", "OPEN", "GONE"])).await;
+        assert_eq!(checked(&of(&["KEY"])).await.outcome, Outcome::Pass);
+        let report = checked(&of(&["KEY", "OPEN", "GONE"])).await;
         let expected = "OPEN has the permissions 0644, at most 0640 is allowed; GONE is not set";
         assert_eq!((report.outcome, report.observed.as_str()), (Outcome::Fail, expected));
         assert!(!format!("{report:?}").contains("hunter2"), "{report:?}");

@@ -28,6 +28,7 @@ pub(crate) fn deployment(services: &[&str]) -> DeploymentStarted {
         labels: Vec::new(),
         migrations: None,
         git: None,
+        manifest: None,
     }
 }
 

@@ -13,6 +13,7 @@ mod gate;
 mod handler;
 mod images;
 mod kept;
+mod manifest;
 mod perform;
 mod policy;
 mod run;

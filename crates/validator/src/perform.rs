@@ -84,7 +84,7 @@ async fn make(
 ) -> Report {
     let Scene { deployment, egress, now, approval, .. } = scene;
     match &check.work {
-        Work::Env(check) => environment::check(check).await,
+        Work::Env(said) => environment::check(said, deployment, &check.services).await,
         Work::Http(probe, limits) => probe.run(egress, &limits.within(remaining)).await,
         Work::Redis(probe, limits) => probe.run(egress, &limits.within(remaining)).await,
         Work::Tcp(probe, limits) => probe.run(egress, &limits.within(remaining)).await,

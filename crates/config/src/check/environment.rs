@@ -11,6 +11,7 @@ use crate::node::{Node, Value};
 use crate::problem::Code;
 use crate::secret::Secret;
 use crate::table::Table;
+use crate::template::Template;
 
 /// Lists variables and what each must look like.
 #[derive(Clone, Debug, Serialize)]
@@ -34,7 +35,22 @@ pub enum EnvSource {
     File(PathBuf),
     /// A folder with one file for each variable, as secrets are mounted.
     Dir(PathBuf),
+    /// A Kubernetes manifest, which gives them to the containers of each deployed service.
+    Manifest(ManifestSource),
 }
+
+/// Says where a manifest is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ManifestSource {
+    /// The event carries it.
+    Event,
+    /// A file, chosen by what the event says.
+    File(Template),
+}
+
+/// What stands for the manifest that the event carries.
+const CARRIED: &str = "${event.manifest}";
 
 /// Writes permissions as people write them.
 #[expect(
@@ -81,22 +97,12 @@ pub struct EnvRule {
 impl EnvCheck {
     /// Reads its keys.
     pub(super) fn read(table: &mut Table<'_, '_>) -> Option<Self> {
-        let (file, dir) = (table.text("file"), table.text("dir"));
+        let source = EnvSource::read(table);
         let mode = table.parse("mode", permissions);
-        if file.is_some() && dir.is_some() {
-            let text = format!("{} and `file` exclude each other", table.name("dir"));
-            table.reader.report(Code::Conflict, table.at, text);
-        }
-        let source = match (file, dir) {
-            (Some(path), _) => EnvSource::File(PathBuf::from(path)),
-            (None, Some(path)) => EnvSource::Dir(PathBuf::from(path)),
-            (None, None) => EnvSource::Process,
-        };
-        if mode.is_some() && source == EnvSource::Process {
+        if mode.is_some() && matches!(source, EnvSource::Process | EnvSource::Manifest(_)) {
             let text = format!("{} needs `file` or `dir`", table.name("mode"));
             table.reader.report(Code::Conflict, table.at, text);
         }
-        table.later(&["manifest"]);
         let node = table.must("require")?;
         let path = table.path_to("require");
         let rules = match &node.value {
@@ -118,7 +124,7 @@ impl EnvCheck {
         let require = rules.into_iter().map(|(name, rule)| {
             let value = match &source {
                 EnvSource::Process => table.reader.variables.env(&name),
-                EnvSource::File(_) | EnvSource::Dir(_) => Ok(None),
+                EnvSource::File(_) | EnvSource::Dir(_) | EnvSource::Manifest(_) => Ok(None),
             };
             let value = value.unwrap_or_else(|why| {
                 table.reader.report(Code::Interpolation, node.at, why);
@@ -127,6 +133,31 @@ impl EnvCheck {
             Requirement { name, value: value.map(Secret::new), rule }
         });
         Some(Self { require: require.collect(), source, mode })
+    }
+}
+
+impl EnvSource {
+    /// Reads one of `file`, `dir`, `manifest`.
+    fn read(table: &mut Table<'_, '_>) -> Self {
+        let (file, dir) = (table.text("file"), table.text("dir"));
+        let manifest = match table.get("manifest").map(|node| &node.value) {
+            Some(Value::Text(text)) if text == CARRIED => Some(ManifestSource::Event),
+            Some(_) => table.template("manifest").map(ManifestSource::File),
+            None => None,
+        };
+        let given =
+            [("file", file.is_some()), ("dir", dir.is_some()), ("manifest", manifest.is_some())];
+        let given: Vec<&str> = given.iter().filter(|(_, is)| *is).map(|(key, _)| *key).collect();
+        if let [first, .., last] = given.as_slice() {
+            let text = format!("{} and `{first}` exclude each other", table.name(last));
+            table.reader.report(Code::Conflict, table.at, text);
+        }
+        match (file, dir, manifest) {
+            (Some(path), ..) => Self::File(PathBuf::from(path)),
+            (None, Some(path), _) => Self::Dir(PathBuf::from(path)),
+            (None, None, Some(manifest)) => Self::Manifest(manifest),
+            (None, None, None) => Self::Process,
+        }
     }
 }
 

@@ -97,6 +97,9 @@ pub struct DeploymentStarted {
     /// The commit and whatever else the producer says about it; carried, never interpreted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub git: Option<Map<String, Value>>,
+    /// The Kubernetes manifest that is deployed, as YAML text or as its objects; secrets belong into what it refers to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manifest: Option<Value>,
 }
 
 /// Carries the `data` of `deployment:stage:<stage>:started`.

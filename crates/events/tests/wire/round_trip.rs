@@ -63,13 +63,14 @@ prop_compose! {
         (previous_version, initiated_by) in (maybe(), maybe()),
         images in btree_map(text(), text(), 0..4),
         migrations in option::of(any::<(bool, bool)>()),
-        git in git(),
+        (git, manifest) in (git(), git()),
     ) -> Payload {
+        let manifest = manifest.map(Value::Object);
         let migrations =
             migrations.map(|(required, reversible)| Migrations { required, reversible });
         Payload::DeploymentStarted(DeploymentStarted {
             deployment_id: id.clone(), version, environment, strategy, services,
-            previous_version, images, initiated_by, labels, migrations, git,
+            previous_version, images, initiated_by, labels, migrations, git, manifest,
         })
     }
 }

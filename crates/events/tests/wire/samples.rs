@@ -131,6 +131,7 @@ fn deployment_started() -> DeploymentStarted {
         labels: names(&["hotfix"]),
         migrations: Some(Migrations { required: true, reversible: false }),
         git: git.as_object().cloned(),
+        manifest: None,
     }
 }
 

@@ -42,6 +42,7 @@ fn started(deployment: &str, previous: Option<&str>) -> DeploymentStarted {
         labels: Vec::new(),
         migrations: None,
         git: None,
+        manifest: None,
     }
 }
 

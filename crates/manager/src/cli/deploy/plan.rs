@@ -107,6 +107,7 @@ impl Plan {
             labels: Vec::new(),
             migrations: None,
             git: None,
+            manifest: None,
         })
     }
 
