@@ -18,6 +18,7 @@ use crate::endpoint::Endpoint;
 use crate::engine::Engine;
 use crate::graph::Graph;
 use crate::health::HealthMonitor;
+use crate::inhibit::Inhibit;
 use crate::interpolate::{Env, Variables};
 use crate::node::Node;
 use crate::problem::{Code, Problem, Problems};
@@ -73,6 +74,8 @@ pub struct Fleet {
     pub receivers: BTreeMap<String, Receiver>,
     /// What is told to whom, in order.
     pub routes: Vec<Route>,
+    /// What is hidden from whom because its cause was told.
+    pub inhibit: Vec<Inhibit>,
     /// Who needs whom.
     #[serde(skip)]
     pub graph: Graph,

@@ -19,6 +19,7 @@ mod graph;
 mod grpc;
 mod health;
 pub mod import;
+mod inhibit;
 mod interpolate;
 pub mod needs;
 mod node;
@@ -72,6 +73,7 @@ pub use health::{
     OnNoData, PerPeriod, RateThresholds, RollbackMode, RollbackRules, Selector, Side, StopEarly,
     Threshold, Trigger, VerdictRules,
 };
+pub use inhibit::Inhibit;
 pub use interpolate::Env;
 pub use needs::FollowDepth;
 pub use postgres::{MIGRATION_ADAPTERS, MigrationsCheck, PostgresProbe, PostgresRole};

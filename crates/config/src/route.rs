@@ -32,7 +32,7 @@ pub struct Route {
 }
 
 /// What a route's `when` may speak of. Texts that an event does not say are empty.
-pub const ROUTE_VARIABLES: [&str; 15] = [
+pub const ROUTE_VARIABLES: [&str; 18] = [
     "type",
     "severity",
     "result",
@@ -48,6 +48,9 @@ pub const ROUTE_VARIABLES: [&str; 15] = [
     "labels",
     "duration_seconds",
     "summary",
+    "kind",
+    "root_causes",
+    "impaired",
 ];
 
 /// Lists what an event must be; an empty list demands nothing. Case does not matter.

@@ -14,6 +14,7 @@ use crate::engine::Engine;
 use crate::fleet::Fleet;
 use crate::graph::Graph;
 use crate::health::HealthMonitor;
+use crate::inhibit::Inhibit;
 use crate::node::Node;
 use crate::probe::{HttpDefaults, Limits, StatusSet};
 use crate::problem::Code;
@@ -36,7 +37,7 @@ const MOST_NODES: usize = 2000;
 const DEEPEST: usize = 32;
 
 /// Sections that only later versions understand.
-const LATER: [&str; 6] = ["store", "telemetry", "profiles", "inhibit", "silences_api", "templates"];
+const LATER: [&str; 5] = ["store", "telemetry", "profiles", "silences_api", "templates"];
 
 /// Reads `vars`, which may refer to the environment and to files.
 pub(crate) fn vars(reader: &Reader<'_>, root: &Node) -> BTreeMap<String, String> {
@@ -85,6 +86,7 @@ pub(crate) fn fleet(reader: &Reader<'_>, root: &Node) -> Fleet {
         notifier,
         receivers,
         routes,
+        inhibit: Inhibit::read_all(&mut top),
         tests: Vec::new(),
         warnings: Vec::new(),
         source: String::new(),

@@ -86,6 +86,12 @@ fn a_key_that_is_unknown_missing_or_of_a_later_version_is_named() {
         ),
         ("notifier: { group: { wait: 2 } }", "`notifier.group.wait` has no unit"),
         ("notifier: { circuit: { open: 30 } }", "`notifier.circuit.open` has no unit"),
+        ("inhibit: [{ source: 'true' }]", "`inhibit.target` is missing"),
+        ("inhibit: [{ source: 'kindd == \"x\"', target: 'true' }]", "did you mean `kind`?"),
+        (
+            "inhibit: [{ source: 'true', target: 'true', equal: [enviroment] }]",
+            "no two notices can agree on `enviroment`; did you mean `environment`?",
+        ),
         ("routes: [{ escalate: 10m }]", "`routes.escalate` is not supported by this version"),
         ("services: { 'a b': {} }", "f.yaml:1:13: `a b` is no usable name"),
     ]);

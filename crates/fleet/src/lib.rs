@@ -3,6 +3,7 @@
 pub mod activity;
 pub mod approvals;
 pub mod baselines;
+pub mod causes;
 pub mod controls;
 pub mod dead_letters;
 pub mod deployments;

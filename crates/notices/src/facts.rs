@@ -5,11 +5,34 @@
 
 use std::time::Duration;
 
-use printery_events::payload::{DeploymentStarted, NotificationSeverity};
+use printery_events::payload::{DeploymentStarted, HealthStatus, NotificationSeverity};
 use printery_events::{Event, Payload};
 use serde_json::{Value, json};
 
 use crate::severity::severity;
+
+/// What news is to other news, as conditions name it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Kind {
+    /// Neither.
+    #[default]
+    Plain,
+    /// It names what is down by itself.
+    RootCause,
+    /// It is the consequence of a root cause that was told.
+    Impaired,
+}
+
+impl Kind {
+    /// The word; empty for neither.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Plain => "",
+            Self::RootCause => "root_cause",
+            Self::Impaired => "impaired",
+        }
+    }
+}
 
 /// Holds what is told about one event.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,6 +77,14 @@ pub struct Facts<'a> {
     pub note: Option<String>,
     /// What else is said with it, a line each.
     pub also: Vec<String>,
+    /// What it is to other news.
+    pub kind: Kind,
+    /// What is down by itself.
+    pub root_causes: Vec<&'a str>,
+    /// Who cannot work because of that.
+    pub impaired: Vec<&'a str>,
+    /// The services that it says are not well.
+    pub troubled: Vec<&'a str>,
 }
 
 impl<'a> Facts<'a> {
@@ -80,6 +111,10 @@ impl<'a> Facts<'a> {
             labels: &[],
             note: None,
             also: Vec::new(),
+            kind: Kind::Plain,
+            root_causes: Vec::new(),
+            impaired: Vec::new(),
+            troubled: Vec::new(),
         };
         facts.read(&event.payload);
         facts
@@ -113,6 +148,9 @@ impl<'a> Facts<'a> {
             "labels": self.labels,
             "duration_seconds": self.duration.map_or(0.0, |duration| duration.as_secs_f64()),
             "summary": text(self.sentence),
+            "kind": self.kind.as_str(),
+            "root_causes": self.root_causes,
+            "impaired": self.impaired,
         })
     }
 
@@ -156,11 +194,18 @@ impl<'a> Facts<'a> {
                 self.services = names(&data.services);
                 self.duration = Some(Duration::from_millis(data.duration_ms));
                 self.sentence = Some(&data.summary);
+                self.root_causes = names(&data.root_causes);
+                self.impaired = data.impaired.iter().map(|one| one.name.as_str()).collect();
+                if !self.root_causes.is_empty() {
+                    self.kind = Kind::RootCause;
+                }
             }
             Payload::HealthCheckCompleted(data) => {
                 self.concluded("health", data.status.as_str());
                 self.stage = data.stage.as_deref();
                 self.services = data.services.iter().map(|of| of.service.as_str()).collect();
+                let unwell = data.services.iter().filter(|of| of.status != HealthStatus::Healthy);
+                self.troubled = unwell.map(|of| of.service.as_str()).collect();
                 self.duration = Some(Duration::from_millis(data.duration_ms));
                 self.sentence = Some(&data.summary);
             }

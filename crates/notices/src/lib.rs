@@ -3,6 +3,7 @@
 mod example;
 mod facts;
 mod gathering;
+mod inhibition;
 mod receiver;
 pub mod render;
 mod retry_after;
@@ -15,8 +16,9 @@ mod silencing;
 mod verdict;
 
 pub use example::example;
-pub use facts::Facts;
+pub use facts::{Facts, Kind};
 pub use gathering::{gathered, words};
+pub use inhibition::{Cause, Hiding, can_be_hidden, hiding, is_cause};
 pub use receiver::{Receiver, Reply, Telling, Ways};
 pub use routing::{Routing, receivers, route};
 pub use sign::signatures;

@@ -26,6 +26,7 @@ use crate::teller::Now;
 
 mod aside;
 mod gathering;
+mod hiding;
 mod telling;
 
 use aside::Begun;
@@ -112,7 +113,8 @@ impl Notifier {
             let known = self.known(news).await?;
             // What has begun is finished: a silence only keeps it from beginning.
             if !known.is_empty() || !is_silenced(news).await {
-                let begun = remote.iter().map(|receiver| self.begin(receiver, &known, news));
+                let told = self.not_hidden(remote, &known, news).await;
+                let begun = told.iter().map(|receiver| self.begin(receiver, &known, news));
                 for begun in join_all(begun).await {
                     match begun? {
                         Begun::Concluded(all) => concluded.extend(all),

@@ -4,6 +4,7 @@
 //! only one that sends anything. Silences are in Redis; the others neither need it nor leave a
 //! trace in it.
 
+mod explain;
 mod silence;
 
 use std::process::ExitCode;
@@ -14,13 +15,14 @@ use printery_config::Fleet;
 use printery_events::{Event, EventType};
 use printery_harness::args::CommonArgs;
 use printery_harness::exit;
-use printery_notices::{Facts, Receiver, Telling, Verdict, Ways, example, route};
+use printery_notices::{Facts, Receiver, Telling, Verdict, Ways, example};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::cli::failure::Failure;
+use crate::cli::notify::explain::ExplainArgs;
 use crate::cli::notify::silence::{SilenceArgs, SilencesArgs, UnsilenceArgs};
-use crate::cli::output::{Output, Tone, clean};
+use crate::cli::output::{Output, clean};
 use crate::cli::publish::read_data;
 use crate::cli::target::{conclude, load_fleet, on_redis};
 
@@ -52,19 +54,6 @@ pub(crate) struct EventArgs {
     json: bool,
 }
 
-/// Which event, and when.
-#[derive(Debug, Args)]
-pub(crate) struct ExplainArgs {
-    /// The event's type, such as deployment:failed
-    #[arg(value_name = "TYPE")]
-    event_type: String,
-    /// The moment, for windows: RFC 3339; now by default
-    #[arg(long, value_name = "TIME")]
-    at: Option<String>,
-    #[command(flatten)]
-    event: EventArgs,
-}
-
 /// Which receiver, and which event.
 #[derive(Debug, Args)]
 pub(crate) struct OneArgs {
@@ -82,7 +71,7 @@ pub(crate) struct OneArgs {
 pub(crate) fn notify(common: &CommonArgs, verb: &NotifyVerb) -> ExitCode {
     let fleet = || load_fleet(common);
     let done = match verb {
-        NotifyVerb::Explain(args) => fleet().and_then(|fleet| explain(&fleet, args)),
+        NotifyVerb::Explain(args) => fleet().and_then(|fleet| explain::explain(&fleet, args)),
         NotifyVerb::Preview(args) => fleet().and_then(|fleet| preview(&fleet, args)),
         NotifyVerb::Test(args) => fleet().and_then(|fleet| test(&fleet, args)),
         NotifyVerb::Silence(args) => {
@@ -131,72 +120,6 @@ fn receiver(fleet: &Fleet, name: &str) -> Result<Receiver, Failure> {
     };
     let ways = Ways::try_new(fleet).map_err(Failure::failed)?;
     Ok(Receiver::new(receiver, fleet.notifier.retry, ways))
-}
-
-fn explain(fleet: &Fleet, args: &ExplainArgs) -> Result<(), Failure> {
-    let event = event(&args.event_type, &args.event)?;
-    let facts = Facts::of(&event);
-    let now = match &args.at {
-        None => Timestamp::now(),
-        Some(said) => said
-            .parse()
-            .map_err(|error| Failure::usage(format!("--at {said:?} is no time: {error}")))?,
-    };
-    let routing = route(fleet, &facts, now);
-    let mut out = Output::stdout();
-    let of = |name: &str| receiver(fleet, name);
-    let mut told = Vec::new();
-    for name in &routing.told {
-        let one = of(name)?;
-        told.push((*name, one.target(), one.wants(&facts)));
-    }
-    if args.event.json {
-        let told: Vec<Value> = told
-            .iter()
-            .map(|(name, target, wants)| json!({ "receiver": name, "target": target, "wants": wants }))
-            .collect();
-        let muted: Vec<Value> = routing
-            .muted
-            .iter()
-            .map(|(name, window)| json!({ "receiver": name, "window": window }))
-            .collect();
-        return Ok(out.json(&json!({
-            "type": facts.event_type,
-            "severity": facts.severity.as_str(),
-            "variables": facts.variables(),
-            "routes": routing.matched.iter().map(|place| place + 1).collect::<Vec<_>>(),
-            "unclear": routing.unclear.iter().map(|(place, why)| json!({ "route": place + 1, "why": why })).collect::<Vec<_>>(),
-            "told": told,
-            "muted": muted,
-            "fallback": fleet.notifier.fallback,
-        }))?);
-    }
-    let colour = out.colour();
-    out.line(format!("{}: {}, {}", facts.event_type, facts.headline, facts.severity.as_str()))?;
-    for place in &routing.matched {
-        out.line(format!("route {} matches", place + 1))?;
-    }
-    for (place, why) in &routing.unclear {
-        let line = format!("route {} cannot be judged: {}", place + 1, clean(why));
-        out.line(colour.paint(Tone::Bad, &line))?;
-    }
-    for (name, target, wants) in &told {
-        let line = format!("{name} is told: {}", clean(target));
-        let unwanted = format!("{name} does not want to hear of it");
-        let (tone, line) = if *wants { (Tone::Good, line) } else { (Tone::Dim, unwanted) };
-        out.line(colour.paint(tone, &line))?;
-    }
-    for (name, window) in &routing.muted {
-        let line = format!("{name} is muted by the window {window}");
-        out.line(colour.paint(Tone::Warn, &line))?;
-    }
-    if told.is_empty() && routing.muted.is_empty() {
-        out.line("nobody is told")?;
-    }
-    if let Some(fallback) = &fleet.notifier.fallback {
-        out.line(format!("{fallback} hears of it when one of them cannot be told"))?;
-    }
-    Ok(())
 }
 
 fn preview(fleet: &Fleet, args: &OneArgs) -> Result<(), Failure> {

@@ -55,6 +55,30 @@ fn an_event_s_way_to_its_receivers_is_explained() {
 }
 
 #[test]
+fn what_is_hidden_after_its_cause_is_explained() {
+    let file = file("https://hooks.example");
+    let data = r#"{"deployment_id":"example-1","phase":"post-stage","status":"UNHEALTHY",
+        "rollback_requested":false,"duration_ms":1,"summary":"s","services":[{"service":"api",
+        "status":"unhealthy","samples":3,"error_rate":1.0,"p50_ms":1.0,"p99_ms":2.0,"reason":""}]}"#;
+    let at = ["--at", "2026-11-20T12:00:00Z"];
+    let words = ["explain", "health:check:completed", "--data", data];
+    let after = ["--after", "dependency:check:completed"];
+    let alone = notify(&[&words[..], &at].concat(), &file);
+    assert!(alone.out.contains("chat is told"), "{alone:?}");
+    let said = notify(&[&words[..], &at, &after].concat(), &file);
+    let hidden = "chat is not told: inhibited by the root cause postgres, told with before";
+    assert!(said.out.contains(hidden), "{said:?}");
+    assert!(said.out.contains("pager is told"), "it never hears of dependencies: {said:?}");
+    let json = notify(&[&words[..], &at, &after, &["--json"]].concat(), &file).json();
+    assert_eq!(
+        json["told"][1]["inhibited"],
+        "inhibited by the root cause postgres, told with before"
+    );
+    let alone = ["explain", "deployment:failed", "--after-data", "{}"];
+    assert_eq!(notify(&alone, &file).code, 2, "the data of nothing");
+}
+
+#[test]
 fn what_would_be_sent_is_shown_without_credentials() {
     let file = file("https://hooks.example");
     let chat = notify(&["preview", "chat", "deployment:failed"], &file);

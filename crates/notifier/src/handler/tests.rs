@@ -19,6 +19,7 @@ use crate::sample;
 
 mod aside;
 mod gathering;
+mod hiding;
 mod leaving_alone;
 
 const KEY: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
