@@ -18,6 +18,7 @@ mod acl_rights;
 mod acl_rotation;
 mod acl_scripts;
 mod audit;
+mod budget;
 mod chaos;
 mod cluster;
 mod commands;

@@ -10,7 +10,7 @@ use printery_streams::{EntryId, Error, Keys, Session};
 use serde::{Deserialize, Serialize};
 
 /// Records that are kept, roughly: what a screen full of feeds looks back on, under 1 MB.
-const CAP: u64 = 2_000;
+pub(crate) const CAP: u64 = 2_000;
 
 /// Something that happened.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -16,6 +16,9 @@ use crate::orders::{self, Order, order_field};
 /// The owner of every worker kind that nobody else was named for: this fleet.
 pub const OURSELVES: &str = "printery";
 
+/// The guard that holds a process whose tokens are used up.
+pub const BUDGET: &str = "budget";
+
 /// First part of the field that pauses a worker.
 const PAUSE: &str = "pause:";
 /// First part of the field that names a worker's owner.
@@ -85,6 +88,8 @@ pub struct Control {
     pub pause: Option<Pause>,
     /// Who runs it, where that is not [`OURSELVES`].
     pub owner: Option<String>,
+    /// Its tokens are used up: see [`crate::budget`].
+    pub spent: bool,
     /// The youngest order to this process or its kind; whether it is meant, its age tells.
     pub order: Option<Order>,
 }
@@ -93,7 +98,8 @@ impl Control {
     /// Why this worker takes nothing new; a foreign owner first, because resuming does not end it.
     pub fn hold(&self) -> Option<Hold> {
         let elsewhere = self.owner.clone().map(|owner| Hold::OwnedElsewhere { owner });
-        elsewhere.or_else(|| self.pause.clone().map(Hold::Paused))
+        let spent = || self.spent.then(|| Hold::Guarded { guard: BUDGET.to_owned() });
+        elsewhere.or_else(|| self.pause.clone().map(Hold::Paused)).or_else(spent)
     }
 
     /// Who runs it.

@@ -6,12 +6,19 @@
 use std::time::Duration;
 
 use printery_streams::{Error, ErrorKind, Keys, Session};
-use redis::{cmd, pipe};
+use redis::cmd;
 use serde::{Deserialize, Serialize};
 
+use crate::activity::CAP;
+use crate::budget;
 use crate::controls::{self, Control, Hold};
+use crate::lives::{self, State};
 use crate::locks::{self, Cleared, Epoch};
 use crate::orders::Spawn;
+use crate::script::{Script, script};
+
+static BEAT: Script = script!("beat", "move.lua", "beat.lua");
+static LEAVE: Script = script!("leave", "budget_give.lua", "move.lua", "leave.lua");
 
 /// How often a process beats.
 pub const BEAT_EVERY: Duration = Duration::from_secs(5);
@@ -49,6 +56,16 @@ pub struct Instance {
     pub failed: u64,
     /// Where it serves its own `/health`, `/ready` and `/metrics`.
     pub http: Option<String>,
+    /// Beats before this one.
+    #[serde(default)]
+    pub beats: u64,
+    /// How much of one processor it used since the beat before, in percent; none where its host does
+    /// not tell.
+    #[serde(default)]
+    pub cpu_percent: Option<u32>,
+    /// Memory that it holds, in bytes; none as above.
+    #[serde(default)]
+    pub rss_bytes: Option<u64>,
     /// Why it takes nothing new; none when it does.
     #[serde(default)]
     pub hold: Option<Hold>,
@@ -65,6 +82,12 @@ pub struct Instance {
 }
 
 impl Instance {
+    /// What it is called in the records of lives and of the budget: as whoever asked for it calls
+    /// it, otherwise by its own name.
+    pub fn called(&self) -> &str {
+        self.spawn.as_ref().map_or(&self.instance, |spawn| &spawn.id)
+    }
+
     /// Whether it is called so: by its own name, or as whoever asked for it calls it.
     pub fn is_called(&self, name: &str) -> bool {
         self.instance == name || self.spawn.as_ref().is_some_and(|spawn| spawn.id == name)
@@ -76,12 +99,12 @@ impl Instance {
     }
 }
 
-/// Writes a process' record, and reads what its worker was told.
+/// Writes a process' record and where it stands, and reads what its worker was told.
 ///
 /// # Errors
 /// The record may have been written although the controls cannot be read.
 /// # Redis
-/// `HSET` and `HMGET` in one round trip.
+/// One script call and `HMGET`.
 pub async fn beat(
     session: &mut Session,
     keys: &Keys,
@@ -90,11 +113,46 @@ pub async fn beat(
     let key = keys.instances();
     let record = serde_json::to_string(instance)
         .map_err(|error| Error::new(ErrorKind::Malformed, "beat", &key, error.to_string()))?;
-    let mut both = pipe();
-    both.cmd("HSET").arg(&key).arg(&instance.instance).arg(record);
-    both.add_command(controls::ask(keys, &instance.worker, &instance.instance));
-    let reply = session.pipeline("beat", &key, &both).await?;
-    controls::answer(keys, reply.into_iter().next_back().unwrap_or(redis::Value::Nil))
+    let state = lives::of_beat(instance);
+    let arguments = [
+        CAP.to_string(),
+        instance.instance.clone(),
+        record,
+        instance.called().to_owned(),
+        state.as_str().to_owned(),
+        state.sources(),
+        lives::facts_of(instance),
+        instance.settled.saturating_add(instance.failed).to_string(),
+    ];
+    let (lives, activity, budget) = (lives::key(keys), keys.activity(), budget::key(keys));
+    let reply = BEAT.run_over(session, &[&key, &lives, &activity, &budget], &arguments).await?;
+    let ask = controls::ask(keys, &instance.worker, &instance.instance);
+    let told = session.query("beat", &keys.controls(), &ask).await?;
+    let spent = reply == redis::Value::Int(0);
+    Ok(Control { spent, ..controls::answer(keys, told)? })
+}
+
+/// Takes a process' own record away at its end; what it did not use of the budget comes back.
+///
+/// # Redis
+/// One script call.
+pub async fn leave(
+    session: &mut Session,
+    keys: &Keys,
+    instance: &str,
+    called: &str,
+    reason: &str,
+) -> Result<(), Error> {
+    let arguments = [
+        CAP.to_string(),
+        instance.to_owned(),
+        called.to_owned(),
+        serde_json::json!({ "reason": reason }).to_string(),
+        State::ShuttingDown.sources(),
+        State::Completed.sources(),
+    ];
+    let all = [keys.instances(), lives::key(keys), keys.activity(), budget::key(keys)];
+    LEAVE.run_over(session, &all.each_ref().map(String::as_str), &arguments).await.map(drop)
 }
 
 /// Removes records of the dead as the leader: name and last beat, as they were found.

@@ -3,6 +3,7 @@
 pub mod activity;
 pub mod approvals;
 pub mod baselines;
+pub mod budget;
 pub mod causes;
 pub mod controls;
 pub mod dead_letters;
@@ -11,6 +12,7 @@ pub mod destinations;
 pub mod follow_ups;
 pub mod instances;
 pub mod jobs;
+pub mod lives;
 pub mod locks;
 pub mod notices;
 pub mod operator_log;

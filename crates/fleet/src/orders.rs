@@ -11,8 +11,15 @@ use printery_streams::{Clock, Error, ErrorKind, Keys, Session};
 use redis::{Value, cmd};
 use serde::{Deserialize, Serialize};
 
+use crate::activity::CAP;
+use crate::budget;
+use crate::lives::{self, State};
 use crate::locks::{self, Cleared, Epoch};
 use crate::operator_log;
+use crate::script::{Script, script};
+
+static ASK: Script =
+    script!("spawn", "budget.lua", "budget_level.lua", "move.lua", "ask_for_spawn.lua");
 
 /// First part of the field that orders something of a process or a worker kind.
 const ORDER: &str = "order:";
@@ -78,6 +85,8 @@ pub struct Spawn {
     pub priority: String,
     /// Where its work comes from; may be empty.
     pub repo: String,
+    /// Tokens of the budget that it may use; 0 counts none.
+    pub budget: u64,
     /// When it was asked for, the server's milliseconds.
     pub since_ms: u64,
     /// Who asked.
@@ -128,16 +137,62 @@ pub async fn withdraw(
     locks::take_away(session, keys, &keys.controls(), epoch, ("since_ms", &fields)).await
 }
 
-/// Asks for one more process; some manager takes it.
+/// Whether a process may be asked for without the tokens for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Force {
+    /// The budget is a limit.
+    No,
+    /// An emergency: it is asked for all the same.
+    Yes,
+}
+
+/// What became of asking for a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// Some manager takes it.
+    Done,
+    /// The budget has so many tokens left, which are too few; nothing was asked for.
+    Short(u64),
+    /// There is, or was, a process that is called so.
+    Known,
+}
+
+/// Asks for one more process, and takes its tokens in the same step; some manager starts it.
 ///
 /// # Errors
 /// As [`give`].
 /// # Redis
-/// A record in the operator log, `HSET`.
-pub async fn ask_for(session: &mut Session, keys: &Keys, spawn: &Spawn) -> Result<(), Error> {
+/// A record in the operator log, one script call.
+pub async fn ask_for(
+    session: &mut Session,
+    keys: &Keys,
+    spawn: &Spawn,
+    force: Force,
+) -> Result<Asked, Error> {
     let subject = format!("{} {}", spawn.worker, spawn.id);
     note(session, keys, &spawn.actor, ("worker spawn", &subject)).await?;
-    put(session, keys, &format!("{SPAWN}{}", spawn.id), spawn).await
+    let controls = keys.controls();
+    let wish = serde_json::to_string(spawn)
+        .map_err(|error| Error::new(ErrorKind::Malformed, "spawn", &controls, error.to_string()))?;
+    let arguments = [
+        CAP.to_string(),
+        spawn.id.clone(),
+        wish,
+        spawn.budget.to_string(),
+        if force == Force::Yes { "1" } else { "0" }.to_owned(),
+        State::Pending.sources(),
+        lives::facts_of_wish(spawn),
+    ];
+    let (lives, activity, budget) = (lives::key(keys), keys.activity(), budget::key(keys));
+    let all = [controls.as_str(), &lives, &activity, &budget];
+    let reply = ASK.run_over(session, &all, &arguments).await?;
+    let (word, available): (i64, u64) = redis::from_redis_value(reply)
+        .map_err(|_shape| Error::new(ErrorKind::Malformed, "spawn", &controls, "not an answer"))?;
+    Ok(match word {
+        1 => Asked::Done,
+        0 => Asked::Short(available),
+        _ => Asked::Known,
+    })
 }
 
 /// Takes it upon itself to start a process that was asked for, or takes the wish back; false when

@@ -10,10 +10,11 @@ use printery_fleet::instances::{BEAT_EVERY, Instance, beat};
 use printery_fleet::orders::Order;
 use printery_streams::{Clock, Keys, Session};
 use sd_notify::NotifyState;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::controls::Teller;
 use crate::engine::Tally;
+use crate::own_process::usage;
 use crate::pulse::Pulse;
 use crate::registry::Registry;
 use crate::shutdown::{Phase, Shutdown};
@@ -33,6 +34,8 @@ pub(crate) struct Heartbeat {
     pub(crate) shutdown: Shutdown,
     /// Where it puts down what this worker was told.
     pub(crate) teller: Teller,
+    /// What it had used of a processor at the beat before, and when that was.
+    pub(crate) used: Option<(Duration, Instant)>,
 }
 
 impl Heartbeat {
@@ -43,15 +46,24 @@ impl Heartbeat {
         let every = watchdog.map_or(BEAT_EVERY, |period| (period / 2).min(BEAT_EVERY));
         let mut tick = tokio::time::interval(every.max(Duration::from_millis(100)));
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut written: Option<tokio::time::Instant> = None;
+        let mut written: Option<Instant> = None;
+        let shutdown = self.shutdown.clone();
+        let mut leaving = false;
         loop {
-            tick.tick().await;
+            tokio::select! {
+                _ = tick.tick() => {}
+                // Whoever looks shall see at once that it leaves.
+                () = shutdown.reached(Phase::Draining), if !leaving => {
+                    leaving = true;
+                    written = None;
+                }
+            }
             if watchdog.is_some() && self.pulse.is_beating() {
                 notify(&[NotifyState::Watchdog]);
             }
             telemetry::uptime(self.worker, self.pulse.uptime());
             if written.is_none_or(|at| at.elapsed() + every / 2 >= BEAT_EVERY) {
-                written = Some(tokio::time::Instant::now());
+                written = Some(Instant::now());
                 self.beat_once().await;
             }
         }
@@ -78,7 +90,11 @@ impl Heartbeat {
             Phase::Draining => "draining",
             Phase::Stopping | Phase::Aborting => "stopping",
         };
+        let (cpu_percent, rss_bytes) = self.usage();
         let record = Instance {
+            beats: self.instance.beats,
+            cpu_percent,
+            rss_bytes,
             phase: phase.to_owned(),
             beat_ms: self.clock.now_ms(),
             in_flight: self.registry.len(),
@@ -89,6 +105,7 @@ impl Heartbeat {
         };
         match beat(&mut self.session, &self.keys, &record).await {
             Ok(control) => {
+                self.instance.beats += 1;
                 self.obey(control.order.as_ref());
                 self.teller.tell(&control)
             }
@@ -98,6 +115,18 @@ impl Heartbeat {
                 false
             }
         }
+    }
+
+    /// How busy this process was since the beat before, in percent of one processor, and its memory.
+    fn usage(&mut self) -> (Option<u32>, Option<u64>) {
+        let Some((used, memory)) = usage() else { return (None, None) };
+        let now = Instant::now();
+        let before = self.used.replace((used, now));
+        let percent = before.and_then(|(before, at)| {
+            let passed = now.duration_since(at).as_millis().max(1);
+            u32::try_from(used.saturating_sub(before).as_millis() * 100 / passed).ok()
+        });
+        (percent, Some(memory))
     }
 
     /// Leaves when that was ordered while this process lived; who starts it again, if anybody, is

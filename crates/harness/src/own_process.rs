@@ -4,6 +4,8 @@
 //! Read once at start. With host, pid and start it names one process and no other, so that nobody
 //! ever signals a stranger.
 
+use std::time::Duration;
+
 use printery_fleet::orders::Spawn;
 
 use crate::args::environment;
@@ -41,6 +43,21 @@ pub fn ticks_of(pid: u32) -> Option<u64> {
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
     let lives = !matches!(fields.next()?, "Z" | "X");
     fields.nth(18).filter(|_| lives)?.parse().ok()
+}
+
+/// What this process has used of a processor so far, and the memory that it holds in bytes; none
+/// where the system does not tell.
+pub(crate) fn usage() -> Option<(Duration, u64)> {
+    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
+    let ticks: u64 = fields.next()?.parse().ok()?;
+    let of_system: u64 = fields.next()?.parse().ok()?;
+    let second = rustix::param::clock_ticks_per_second();
+    let used = Duration::from_millis(ticks.saturating_add(of_system).saturating_mul(1000) / second);
+    let memory = std::fs::read_to_string("/proc/self/statm").ok()?;
+    let pages: u64 = memory.split_whitespace().nth(1)?.parse().ok()?;
+    let page = u64::try_from(rustix::param::page_size()).ok()?;
+    Some((used, pages.saturating_mul(page)))
 }
 
 /// Who asked for this process, where somebody did.

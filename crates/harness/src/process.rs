@@ -43,6 +43,17 @@ pub(crate) enum Stopped {
     Broken,
 }
 
+impl Stopped {
+    /// How it ended, for the record of its life.
+    fn reason(self) -> &'static str {
+        match self {
+            Self::Clean => "",
+            Self::HandedBack => "what still ran was handed back",
+            Self::Broken => "a loop ended",
+        }
+    }
+}
+
 /// A process that has reached Redis and made sure of its groups.
 pub(crate) struct Process {
     worker: &'static Worker,
@@ -147,7 +158,7 @@ impl Process {
         }
         let stopped = self.wind_down(work, loops, &registry).await;
         if stopped != Stopped::Broken && self.shutdown.phase() < Phase::Aborting {
-            self.leave().await;
+            self.leave(stopped.reason()).await;
         }
         Ok(stopped)
     }
@@ -189,7 +200,7 @@ impl Process {
     }
 
     /// Takes this process' name out of the fleet's records.
-    async fn leave(&self) {
+    async fn leave(&self, reason: &str) {
         for lane in &self.lanes {
             if let Err(error) = lane.leave(self.worker, &self.member).await {
                 tracing::debug!(%error, "the manager retires this consumer later");
@@ -198,8 +209,11 @@ impl Process {
         }
         let home = self.partitions.home();
         let mut session = home.redis.session();
-        let name = vec![self.member.consumer.clone()];
-        if let Err(error) = instances::remove(&mut session, &home.keys, &name).await {
+        let name = &self.member.consumer;
+        let spawn = own_process::spawn();
+        let called = spawn.as_ref().map_or(name, |spawn| &spawn.id);
+        let left = instances::leave(&mut session, &home.keys, name, called, reason).await;
+        if let Err(error) = left {
             tracing::debug!(%error, "the manager removes this record later");
         }
         tracing::info!("stopped");
@@ -227,6 +241,9 @@ impl Process {
                 in_flight: 0,
                 settled: 0,
                 failed: 0,
+                beats: 0,
+                cpu_percent: None,
+                rss_bytes: None,
                 http,
                 hold: None,
                 partitions: self.settings.partitions,
@@ -242,6 +259,7 @@ impl Process {
             tally: Arc::clone(tally),
             shutdown: self.shutdown.clone(),
             teller,
+            used: None,
         }
     }
 }

@@ -29,8 +29,24 @@ impl Response {
 /// # Errors
 /// Nobody listens there, or the answer is not HTTP; a program that is still starting does both.
 pub async fn get(addr: &str, path: &str) -> Result<Response, Error> {
+    ask(addr, &format!("GET {path}"), "").await
+}
+
+/// Sends `addr` JSON to a path.
+///
+/// # Errors
+/// As [`get`].
+pub async fn post(addr: &str, path: &str, body: &serde_json::Value) -> Result<Response, Error> {
+    ask(addr, &format!("POST {path}"), &body.to_string()).await
+}
+
+async fn ask(addr: &str, what: &str, body: &str) -> Result<Response, Error> {
     let mut stream = TcpStream::connect(addr).await?;
-    let request = format!("GET {path} HTTP/1.0\r\nHost: {addr}\r\nConnection: close\r\n\r\n");
+    let request = format!(
+        "{what} HTTP/1.0\r\nHost: {addr}\r\nConnection: close\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
     stream.write_all(request.as_bytes()).await?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).await?;

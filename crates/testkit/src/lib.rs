@@ -35,7 +35,7 @@ pub use eventually::{Observation, eventually};
 pub use fault_proxy::{FaultProxy, Mode, Traffic};
 pub use grpc_health::GrpcHealthServers;
 pub use history::{Fact, History, Settlement, Watched};
-pub use http_request::{Response, get};
+pub use http_request::{Response, get, post};
 pub use http_service::{Answer, HttpService, Recorded};
 pub use name_server::NameServer;
 pub use postgres_server::{POSTGRES_PASSWORD, PostgresServer};

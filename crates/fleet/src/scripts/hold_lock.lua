@@ -4,7 +4,7 @@
 -- Returns {`held` | `taken`, epoch, holder, milliseconds it is held for, -1 = for ever}
 -- Cost    two reads, at most two writes
 -- Invariant: two holders never have the same epoch, and a later one has a higher one, also after a flush: the server's
---            milliseconds are the least that it can be.
+--            microseconds are the least that it can be.
 local stands = redis.call('GET', KEYS[1])
 local epoch, holder
 if stands then
@@ -15,7 +15,7 @@ if stands then
 else
     local time = redis.call('TIME')
     local last = tonumber(redis.call('GET', KEYS[2])) or 0
-    epoch = string.format('%.0f', math.max(last + 1, time[1] * 1000 + math.floor(time[2] / 1000)))
+    epoch = string.format('%.0f', math.max(last + 1, time[1] * 1000000 + time[2]))
     redis.call('SET', KEYS[2], epoch)
 end
 redis.call('SET', KEYS[1], epoch .. ' ' .. ARGV[1], 'PX', ARGV[2])

@@ -10,6 +10,7 @@ mod controls;
 mod dead_letters;
 mod destinations;
 mod instances;
+mod lives;
 mod locks;
 mod moving;
 mod operator_log;

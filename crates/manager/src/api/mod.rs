@@ -8,6 +8,7 @@
 pub(crate) mod access;
 mod activity;
 mod attempts;
+mod budget;
 mod dead_letters;
 mod deployments;
 pub(crate) mod desk;

@@ -5,8 +5,8 @@
 use crate::api::access::Need::{Emit, Look, Nothing, Operate};
 use crate::api::route::Route;
 use crate::api::{
-    activity, dead_letters, deployments, events, health, metrics, openapi, orders, page, pipelines,
-    status, stream, targets,
+    activity, budget, dead_letters, deployments, events, health, metrics, openapi, orders, page,
+    pipelines, status, stream, targets,
 };
 
 const JSON: &[&str] = &["application/json"];
@@ -37,6 +37,7 @@ pub(crate) fn table() -> Vec<Route> {
 /// The fleet as it is.
 fn fleet() -> Vec<Route> {
     let order = "Order a worker or a process; verb is stop, restart, drain, pause or resume";
+    let tokens = "Change the budget; verb is set, recalc or reset";
     let targets = "Where Prometheus finds the processes (HTTP service discovery)";
     vec![
         Route::get("/api/status", Look, "The whole fleet at this instant", status::status),
@@ -45,6 +46,8 @@ fn fleet() -> Vec<Route> {
         Route::post("/api/workers/{id}/{verb}", Operate, order, orders::order)
             .takes(JSON)
             .status(202),
+        Route::get("/api/budget", Look, "Tokens, and who has some", budget::show),
+        Route::post("/api/budget/{verb}", Operate, tokens, budget::change).takes(JSON),
         Route::get("/api/activity", Look, "What happened last", activity::activity)
             .query(&[("limit", "1 to 100, 20 by default")]),
         Route::get("/api/events/stream", Look, "What happens, as it happens", stream::stream)

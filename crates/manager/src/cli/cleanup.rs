@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use clap::Args;
 use printery_fleet::activity::{self, Happening};
 use printery_fleet::instances::{self, Instance};
+use printery_fleet::lives::{self, Moved, State, Step};
 use printery_harness::args::CommonArgs;
 use printery_streams::{Clock, group};
 use serde_json::json;
@@ -58,7 +59,7 @@ async fn clean(target: &mut Target, args: &CleanupArgs) -> Result<(), Failure> {
     let now_ms = clock.now_ms();
     let mut found = instances::list(&mut target.session, &target.keys).await?;
     if let Some(id) = &args.id {
-        found.retain(|one| one.instance == *id);
+        found.retain(|one| one.is_called(id));
         let one = found.first().ok_or_else(|| {
             Failure::failed(format!("there is no process {id:?}; see `worker list`"))
         })?;
@@ -76,7 +77,8 @@ async fn clean(target: &mut Target, args: &CleanupArgs) -> Result<(), Failure> {
     let dead = found.len();
     found.truncate(args.max_per_minute);
     if args.dry_run {
-        return told(target, args, dead, &found, "would be cleaned up");
+        let found: Vec<_> = found.into_iter().map(|one| (one.instance, 0)).collect();
+        return told(target, args, dead, &found);
     }
     if args.zombies && !found.is_empty() {
         args.consent.ask(&format!("{} processes that died are forgotten", found.len()))?;
@@ -97,20 +99,30 @@ async fn clean(target: &mut Target, args: &CleanupArgs) -> Result<(), Failure> {
         let subject = args.id.as_deref().unwrap_or("zombies");
         Some(args.actor.begins(target, "cleanup", subject, count, String::new()).await?)
     };
-    for one in &found {
-        retire(target, one).await?;
-        let happening = Happening {
-            kind: "worker:cleaned_up".to_owned(),
-            subject: one.instance.clone(),
-            sentence: format!("{} of {} was cleaned up", one.instance, one.worker),
-            detail: json!({ "worker": one.worker, "host": one.host, "pid": one.pid }),
-        };
-        activity::tell(&mut target.session, &target.keys, &happening).await?;
+    let mut cleaned = Vec::new();
+    for one in found {
+        retire(target, &one).await?;
+        let recovered = file_away(target, &one).await?;
+        cleaned.push((one.instance, recovered));
     }
     if let Some(begun) = begun {
         begun.end(&mut target.session, &target.keys, count, "done", "").await?;
     }
-    told(target, args, dead, &found, "cleaned up")
+    told(target, args, dead, &cleaned)
+}
+
+/// Files the life of a dead process away; gives the tokens that came back.
+async fn file_away(target: &mut Target, one: &Instance) -> Result<u64, Failure> {
+    let reason = format!("cleaned up; it was pid {} on {}", one.pid, one.host);
+    // One that nobody has judged yet is a zombie first; what is over already stays that.
+    let zombie = Step::new(one.called(), State::Zombie, "it does not beat");
+    let archived = Step { kind: "cleaned_up", ..Step::new(one.called(), State::Archived, reason) };
+    let (session, keys) = (&mut target.session, &target.keys);
+    lives::take_step(session, keys, None, &zombie).await?;
+    Ok(match lives::take_step(session, keys, None, &archived).await? {
+        Moved::Done(recovered) => recovered,
+        Moved::Stood | Moved::Refused | Moved::Deposed => 0,
+    })
 }
 
 /// Takes away what a process left: its consumers that own nothing, then its record.
@@ -131,23 +143,24 @@ fn told(
     target: &mut Target,
     args: &CleanupArgs,
     dead: usize,
-    done: &[Instance],
-    what: &str,
+    done: &[(String, u64)],
 ) -> Result<(), Failure> {
-    let names: Vec<&str> = done.iter().map(|one| one.instance.as_str()).collect();
+    let names: Vec<&str> = done.iter().map(|(name, _)| name.as_str()).collect();
     if args.json {
         let shown = json!({
             "success": true, "cleaned": names, "left": dead - names.len(),
             "dry_run": args.dry_run,
+            "recovered": done.iter().map(|(_, tokens)| tokens).sum::<u64>(),
         });
         return Ok(target.out.json(&shown)?);
     }
     if args.dry_run {
-        target.out.lines(names.iter().map(|name| format!("{name} {what}")))?;
+        target.out.lines(names.iter().map(|name| format!("{name} would be cleaned up")))?;
     } else {
-        target
-            .out
-            .lines(names.iter().map(|name| format!("Cleaned up {name}, recovered 0 tokens")))?;
+        let line = |(name, tokens): &(String, u64)| {
+            format!("Cleaned up {name}, recovered {tokens} tokens")
+        };
+        target.out.lines(done.iter().map(line))?;
     }
     let left = dead - names.len();
     if left > 0 {

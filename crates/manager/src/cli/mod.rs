@@ -7,6 +7,7 @@ mod approve;
 mod audit;
 mod bench;
 pub(crate) mod breaker;
+pub(crate) mod budget;
 mod cleanup;
 mod completions;
 mod config;
@@ -93,6 +94,9 @@ enum Verb {
     /// List the circuits of receivers, and close one
     #[command(subcommand)]
     Breaker(breaker::BreakerVerb),
+    /// Show and set how many tokens there are for processes that are asked for
+    #[command(subcommand)]
+    Budget(budget::BudgetVerb),
     /// Print every program with what it reads, writes and is kept back by
     Inventory(inventory::InventoryArgs),
     /// Show the status, refreshed in place
@@ -162,6 +166,7 @@ pub(crate) fn main() -> ExitCode {
         }
         Some(Verb::Cleanup(args)) => cleanup::cleanup(&common, &args),
         Some(Verb::Breaker(verb)) => breaker::breaker(&common, &verb),
+        Some(Verb::Budget(verb)) => budget::budget(&common, &verb),
         Some(Verb::Inventory(args)) => inventory::inventory(&common, &args),
         Some(Verb::Top(args)) => top::top(&common, &args),
         Some(Verb::KillAll(args)) => kill_all::kill_all(&common, &args),

@@ -8,8 +8,10 @@ use std::time::Duration;
 use clap::Args;
 use jiff::Timestamp;
 use printery_events::ids;
+use printery_fleet::budget;
 use printery_fleet::instances;
-use printery_fleet::orders::{self, Spawn};
+use printery_fleet::lives::{self, State, Step};
+use printery_fleet::orders::{self, Asked, Force, Spawn};
 use printery_streams::Clock;
 use serde_json::json;
 use tokio::time::Instant;
@@ -43,6 +45,12 @@ pub(crate) struct SpawnArgs {
     /// Where its work comes from
     #[arg(long, value_name = "OWNER/REPO", default_value = "")]
     repo: String,
+    /// Tokens of the budget that it may use, where the fleet has one
+    #[arg(long = "budget", value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    tokens: Option<u64>,
+    /// Also without the tokens: an emergency
+    #[arg(long)]
+    over_budget: bool,
     /// How long to wait until it beats
     #[arg(long, value_name = "DURATION", default_value = "15s", value_parser = humantime::parse_duration)]
     timeout: Duration,
@@ -67,10 +75,19 @@ pub(crate) async fn spawn(target: &mut Target, args: &SpawnArgs) -> Result<(), F
         master: args.master.clone(),
         priority: args.priority.clone(),
         repo: args.repo.clone(),
+        budget: args.tokens.unwrap_or(budget::DEFAULT_TOKENS),
         since_ms: clock.now_ms(),
         actor: args.actor.name(),
     };
-    orders::ask_for(&mut target.session, &target.keys, &spawn).await?;
+    let force = if args.over_budget { Force::Yes } else { Force::No };
+    match orders::ask_for(&mut target.session, &target.keys, &spawn, force).await? {
+        Asked::Done => {}
+        Asked::Short(available) => {
+            let needed = spawn.budget;
+            return Err(Failure::failed(format!("Insufficient budget: {available} < {needed}")));
+        }
+        Asked::Known => return Err(Failure::failed(format!("{id} has been asked for before"))),
+    }
     let until = Instant::now() + args.timeout;
     loop {
         let all = instances::list(&mut target.session, &target.keys).await?;
@@ -89,6 +106,10 @@ pub(crate) async fn spawn(target: &mut Target, args: &SpawnArgs) -> Result<(), F
         tokio::time::sleep(LOOK_EVERY).await;
     }
     let taken_back = orders::claim(&mut target.session, &target.keys, &id).await?;
+    if taken_back {
+        let step = Step::new(&id, State::Failed, "no manager took it");
+        lives::take_step(&mut target.session, &target.keys, None, &step).await?;
+    }
     Err(Failure::failed(if taken_back {
         format!(
             "no manager that starts {} took it within {:?}; `printery-workers` is one, or run \
