@@ -12,6 +12,7 @@ mod dependency;
 mod egress;
 mod endpoint;
 mod engine;
+mod escalate;
 mod expectation;
 mod expression;
 mod fleet;
@@ -64,6 +65,7 @@ pub use dependency::{AnswerAge, Background, DependencyChecker, ProbeConcurrency}
 pub use egress::EgressRules;
 pub use endpoint::{Endpoint, EndpointSpec};
 pub use engine::{Encoding, Engine, MOST_PARTITIONS, key_prefix};
+pub use escalate::Escalate;
 pub use expectation::HttpExpectation;
 pub use fleet::Fleet;
 pub use graph::{Graph, Group, NodeKind};

@@ -8,6 +8,7 @@ use std::fmt;
 use printery_expressions::{Condition, Vocabulary};
 use serde::{Serialize, Serializer};
 
+use crate::escalate::Escalate;
 use crate::node::{Node, Value};
 use crate::problem::{Code, Position};
 use crate::reader::{Reader, Refers};
@@ -29,6 +30,8 @@ pub struct Route {
     /// Later routes are asked too.
     #[serde(rename = "continue")]
     pub continues: bool,
+    /// Who is told when nobody does anything about it.
+    pub escalate: Option<Escalate>,
 }
 
 /// What a route's `when` may speak of. Texts that an event does not say are empty.
@@ -146,11 +149,11 @@ impl Route {
             reader.refer(Refers::Window, name, *at);
         }
         let continues = table.flag("continue").unwrap_or_default();
-        table.later(&["escalate"]);
+        let escalate = table.table("escalate").and_then(Escalate::read);
         table.close();
         let names =
             |listed: Vec<(String, Position)>| listed.into_iter().map(|(name, _)| name).collect();
-        Self { matches, when, to: names(to), mute: names(mute), continues }
+        Self { matches, when, to: names(to), mute: names(mute), continues, escalate }
     }
 }
 

@@ -220,6 +220,9 @@ fn notifications(top: &mut Table<'_, '_>) -> (BTreeMap<String, Receiver>, Vec<Ro
     let mut routes = Route::read_all(top);
     for route in &mut routes {
         route.to.retain(|name| !skipped.contains(&name.as_str()));
+        if let Some(escalate) = &mut route.escalate {
+            escalate.to.retain(|name| !skipped.contains(&name.as_str()));
+        }
     }
     if named.is_empty() && routes.is_empty() {
         let name = "log".to_owned();

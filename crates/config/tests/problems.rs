@@ -92,7 +92,9 @@ fn a_key_that_is_unknown_missing_or_of_a_later_version_is_named() {
             "inhibit: [{ source: 'true', target: 'true', equal: [enviroment] }]",
             "no two notices can agree on `enviroment`; did you mean `environment`?",
         ),
-        ("routes: [{ escalate: 10m }]", "`routes.escalate` is not supported by this version"),
+        ("routes: [{ to: [], escalate: 10m }]", "`routes.escalate` must be a map, found text"),
+        ("routes: [{ to: [], escalate: { after: 10m, to: nobody } }]", "unknown receiver `nobody`"),
+        ("routes: [{ to: [], escalate: { to: x } }]", "`routes.escalate.after` is missing"),
         ("services: { 'a b': {} }", "f.yaml:1:13: `a b` is no usable name"),
     ]);
 }

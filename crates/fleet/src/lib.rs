@@ -9,6 +9,7 @@ pub mod controls;
 pub mod dead_letters;
 pub mod deployments;
 pub mod destinations;
+pub mod eased;
 pub mod follow_ups;
 pub mod instances;
 pub mod jobs;

@@ -4,7 +4,7 @@
 //! looks at a receiver.
 
 use jiff::Timestamp;
-use printery_config::{Fleet, Glob, Match, Route};
+use printery_config::{Escalate, Fleet, Glob, Match, Route};
 
 use crate::facts::Facts;
 
@@ -17,6 +17,8 @@ pub struct Routing<'a> {
     pub muted: Vec<(&'a str, &'a str)>,
     /// The routes that matched, by their place in the file, from 0.
     pub matched: Vec<usize>,
+    /// Those of them that tell others when nobody does anything, and are not muted.
+    pub escalating: Vec<&'a Escalate>,
     /// Conditions that could not be judged, with the route's place; such a route does not match.
     pub unclear: Vec<(usize, String)>,
 }
@@ -56,6 +58,7 @@ fn walk<'a>(routes: &'a [Route], facts: &Facts<'_>, is_open: impl Fn(&str) -> bo
         }
         routing.matched.push(place);
         let muting = route.mute.iter().find(|name| is_open(name));
+        routing.escalating.extend(route.escalate.iter().filter(|_| muting.is_none()));
         for name in &route.to {
             match muting {
                 Some(window) => routing.muted.push((name, window)),
@@ -188,6 +191,7 @@ routes:
             told: told.to_vec(),
             muted: muted.iter().map(|name| (*name, "nights")).collect(),
             matched: matched.to_vec(),
+            escalating: Vec::new(),
             unclear: Vec::new(),
         };
         let failure = sample::completed("failure");

@@ -3,6 +3,8 @@
 //! Owns the words of a follow-up's purpose and what stands in line together; pure. The handler
 //! writes them and reads them back. Never decides whether anything is put aside.
 
+use std::time::Duration;
+
 use printery_config::Grouping;
 use printery_events::ids::derived_id;
 use printery_events::topology::NOTIFIER;
@@ -14,6 +16,13 @@ use printery_notices::Facts;
 pub(crate) enum Errand {
     /// A receiver is still owed it.
     Tell(String),
+    /// Others are to be told when nobody has done anything about it for a time.
+    Escalate {
+        /// How long.
+        after: Duration,
+        /// Who.
+        to: Vec<String>,
+    },
 }
 
 impl Errand {
@@ -21,18 +30,44 @@ impl Errand {
     /// can know any more.
     pub(crate) fn of(event: &Event) -> Result<Option<Self>, String> {
         let Some(FollowUp { purpose, .. }) = &event.follow_up else { return Ok(None) };
-        match purpose.split_once(' ') {
-            Some(("tell", receiver)) => Ok(Some(Self::Tell(receiver.to_owned()))),
-            Some(_) | None => Err(format!("{purpose:?} is nothing that the notifier does")),
+        Self::parse(purpose)
+            .map(Some)
+            .ok_or_else(|| format!("{purpose:?} is nothing that the notifier does"))
+    }
+
+    fn parse(purpose: &str) -> Option<Self> {
+        match purpose.split_once(' ')? {
+            ("tell", receiver) => Some(Self::Tell(receiver.to_owned())),
+            ("escalate", rest) => {
+                let (ms, names) = rest.split_once(' ')?;
+                let after = Duration::from_millis(ms.strip_suffix("ms")?.parse().ok()?);
+                Some(Self::Escalate { after, to: names.split(',').map(str::to_owned).collect() })
+            }
+            _ => None,
         }
     }
 
-    /// The event once more, with this still to be done; `group` is what stands in line together.
-    pub(crate) fn follow_up(&self, event: &Event, group: &str) -> Result<Event, String> {
-        let Self::Tell(receiver) = self;
-        let follow_up = FollowUp::try_new(&format!("tell {receiver}"), &order(group, receiver));
+    /// The words that a follow-up carries.
+    pub(crate) fn purpose(&self) -> String {
+        match self {
+            Self::Tell(receiver) => format!("tell {receiver}"),
+            Self::Escalate { after, to } => {
+                format!("escalate {}ms {}", after.as_millis(), to.join(","))
+            }
+        }
+    }
+
+    /// The event once more, with this still to be done; `order` is what it stands in line by.
+    pub(crate) fn follow_up(&self, event: &Event, order: &str) -> Result<Event, String> {
+        let follow_up = FollowUp::try_new(&self.purpose(), order);
         Ok(event.followed_up(NOTIFIER.name, follow_up.map_err(|invalid| invalid.to_string())?))
     }
+}
+
+/// What an escalation stands in line by: it is alone.
+pub(crate) fn escalation_order(event: &Event, purpose: &str) -> String {
+    let id = derived_id(event.origin_id(), NOTIFIER.name, "escalation", purpose);
+    order(&id, "escalation")
 }
 
 /// What stands in line by a receiver: of one group, the oldest is told first.
@@ -56,24 +91,31 @@ pub(crate) fn group_of(facts: &Facts<'_>, group: Option<&Grouping>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use printery_config::Grouping;
     use printery_events::{Event, FollowUp};
     use printery_notices::Facts;
 
-    use super::{Errand, group_of};
+    use super::{Errand, group_of, order};
     use crate::sample;
 
     #[test]
     fn an_errand_reads_as_it_was_written() {
         let event = sample::started();
         assert_eq!(Errand::of(&event), Ok(None));
-        let errand = Errand::Tell("chat".to_owned());
-        let later = errand.follow_up(&event, "d-1").unwrap();
-        assert_eq!(Errand::of(&later), Ok(Some(errand)));
-        assert_eq!(later.follow_up.as_ref().unwrap().order, "d-1@chat");
-        let odd = FollowUp::try_new("dance", "d-1").unwrap();
-        let odd = Event { follow_up: Some(odd), ..event };
-        assert!(Errand::of(&odd).unwrap_err().contains("dance"));
+        let after = Duration::from_millis(1500);
+        let to = vec!["oncall".to_owned(), "team".to_owned()];
+        for errand in [Errand::Tell("chat".to_owned()), Errand::Escalate { after, to }] {
+            let later = errand.follow_up(&event, &order("d-1", "chat")).unwrap();
+            assert_eq!(Errand::of(&later), Ok(Some(errand)));
+            assert_eq!(later.follow_up.as_ref().unwrap().order, "d-1@chat");
+        }
+        for odd in ["dance", "escalate", "escalate 5 oncall", "escalate xms oncall"] {
+            let follow_up = Some(FollowUp::try_new(odd, "d-1").unwrap());
+            let event = Event { follow_up, ..event.clone() };
+            assert!(Errand::of(&event).unwrap_err().contains(odd));
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 use jiff::Timestamp;
-use printery_config::{Fleet, Notifier as Policy};
+use printery_config::{Escalate, Fleet, Notifier as Policy};
 use printery_events::payload::Channel;
 use printery_events::{Event, Family};
 use printery_fleet::notices::State;
@@ -25,6 +25,7 @@ use crate::schedule::{Step, after};
 use crate::teller::Now;
 
 mod aside;
+mod escalation;
 mod gathering;
 mod hiding;
 mod telling;
@@ -56,8 +57,8 @@ impl Notifier {
         })
     }
 
-    /// Returns the receivers that are to be told.
-    fn chosen(&self, news: News<'_>) -> Vec<&Receiver> {
+    /// Returns the receivers that are to be told, and what follows where nobody does anything.
+    fn chosen(&self, news: News<'_>) -> (Vec<&Receiver>, Vec<&Escalate>) {
         let facts = news.facts;
         let at = i64::try_from(news.context.started_ms).unwrap_or_default();
         let at = Timestamp::from_millisecond(at).unwrap_or_default();
@@ -70,12 +71,13 @@ impl Notifier {
             let (deployment_id, event_type) = (facts.deployment_id, facts.event_type);
             tracing::info!(receiver, window, deployment_id, event_type, "muted: it is not told");
         }
-        routing
+        let told = routing
             .told
             .into_iter()
             .filter_map(|name| self.receivers.get(name))
             .filter(|receiver| receiver.wants(facts))
-            .collect()
+            .collect();
+        (told, routing.escalating)
     }
 }
 
@@ -90,6 +92,7 @@ impl Handler for Notifier {
         match errand {
             None => self.first(news).await,
             Some(Errand::Tell(receiver)) => self.later(&receiver, news).await,
+            Some(Errand::Escalate { after, to }) => self.escalate(after, &to, news).await,
         }
     }
 }
@@ -98,7 +101,7 @@ impl Notifier {
     /// Sees to an event that has just happened: whoever can be told at once is, the others are put
     /// aside.
     async fn first(&self, news: News<'_>) -> Outcome {
-        let chosen = self.chosen(news);
+        let (chosen, escalations) = self.chosen(news);
         if news.event.dry_run {
             for receiver in chosen {
                 not_told(receiver, news);
@@ -127,6 +130,7 @@ impl Notifier {
             forget(&concluded, news).await;
             return Err(refusal);
         }
+        self.mind(&escalations, news).await?;
         // The log can be written at any time and twice; it waits until it is clear that the event
         // does not come again.
         for receiver in logs {
@@ -150,7 +154,7 @@ impl Notifier {
             Some(group) if receiver.is_read_by_people() && !known.is_over(&receiver.name) => {
                 self.gather(receiver, group, &known, news).await?
             }
-            Some(_) | None => self.conclude(receiver, &known, news).await,
+            Some(_) | None => self.conclude(receiver, &receiver.name, &known, news).await,
         };
         if let Some(refusal) = owed(&concluded, news.now.ms()) {
             return Err(refusal);
@@ -165,12 +169,15 @@ impl Notifier {
     /// Reads who was told already, and what came of it.
     async fn known(&self, news: News<'_>) -> Result<Known, Refusal> {
         let mut entries: Vec<String> = self.receivers.keys().cloned().collect();
-        if let Some(fallback) = &self.policy.fallback {
-            let aside = self.receivers.keys().map(|lost| fallback_entry(fallback, lost));
-            let aside: Vec<String> = aside.collect();
-            entries.extend(aside);
-        }
+        let fallback = self.receivers.keys().filter_map(|lost| self.fallback_for(lost));
+        let fallback: Vec<String> = fallback.collect();
+        entries.extend(fallback);
         Known::read(&entries, news).await
+    }
+
+    /// What the ledger calls the fallback where it hears of this one, if there is a fallback.
+    fn fallback_for(&self, lost: &str) -> Option<String> {
+        self.policy.fallback.as_ref().map(|fallback| fallback_entry(fallback, lost))
     }
 }
 

@@ -45,7 +45,7 @@ impl Notifier {
             let notice = before.cloned().unwrap_or_else(|| Notice::new(news.now.ms()));
             return self.put_aside(receiver, notice, wait, news).await;
         }
-        let concluded = self.conclude(receiver, known, news).await;
+        let concluded = self.conclude(receiver, &receiver.name, known, news).await;
         let owed = concluded.iter().filter(|one| one.notice.state == State::Owed);
         let Some(due_ms) = owed.map(|one| one.notice.due_ms).min() else {
             return Ok(Begun::Concluded(concluded));
@@ -86,19 +86,32 @@ impl Notifier {
         wait: Duration,
         news: News<'_>,
     ) -> Result<Begun<'a>, Refusal> {
-        let without = |error: &dyn std::fmt::Display| {
-            Refusal::without_redis(format!("{} cannot be put aside: {error}", receiver.name))
-        };
         let notice = Notice { aside: true, ..notice };
         let written = news.ledger().write(&receiver.name, &notice).await;
-        written.map_err(|error| without(&error))?;
-        let errand = Errand::Tell(receiver.name.clone());
-        let later = errand.follow_up(news.event, &self.group(receiver, news));
+        written.map_err(|error| {
+            let name = &receiver.name;
+            Refusal::without_redis(format!("{name} cannot be put aside: {error}"))
+        })?;
+        let order = order(&self.group(receiver, news), &receiver.name);
+        self.leave(&Errand::Tell(receiver.name.clone()), &order, wait, news).await?;
+        Ok(Begun::Aside)
+    }
+
+    /// Leaves something to a follow-up of the event.
+    pub(super) async fn leave(
+        &self,
+        errand: &Errand,
+        order: &str,
+        wait: Duration,
+        news: News<'_>,
+    ) -> Result<(), Refusal> {
+        let later = errand.follow_up(news.event, order);
         let later = later.map_err(|why| Refusal::reject("unknown_errand", why))?;
         let (fields, records) = (later.encode(Encoding::MessagePack), &news.context.records);
-        let order = later.follow_up.as_ref().map(|it| it.order.as_str()).unwrap_or_default();
         let put = follow_ups::put(records, NOTIFIER.name, &later.id, (order, wait), &fields).await;
-        put.map_err(|error| without(&error))?;
-        Ok(Begun::Aside)
+        put.map(drop).map_err(|error| {
+            let purpose = errand.purpose();
+            Refusal::without_redis(format!("{purpose:?} cannot be put aside: {error}"))
+        })
     }
 }

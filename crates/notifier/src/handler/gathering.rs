@@ -62,7 +62,8 @@ impl Notifier {
             write(receiver, std::iter::once(news.event).chain(&others), &notice, news).await;
             return Ok(vec![Concluded { receiver, entry: receiver.name.clone(), notice }]);
         }
-        let concluded = self.conclude(receiver, known, News { facts: &facts, ..news }).await;
+        let concluded =
+            self.conclude(receiver, &receiver.name, known, News { facts: &facts, ..news }).await;
         let told = concluded.first().filter(|one| one.notice.state == State::Told);
         if let Some(told) = told {
             write(receiver, others.iter(), &told.notice, news).await;

@@ -19,16 +19,18 @@ impl Notifier {
     pub(super) async fn conclude<'a>(
         &'a self,
         receiver: &'a Receiver,
+        entry: &str,
         known: &Known,
         news: News<'_>,
     ) -> Vec<Concluded<'a>> {
-        let first = self.see_to(receiver, &receiver.name, news, known.get(&receiver.name)).await;
+        let first = self.see_to(receiver, entry, news, known.get(entry)).await;
         let fallback = self.policy.fallback.as_ref().and_then(|name| self.receivers.get(name));
         let fallback = fallback.filter(|one| one.name != receiver.name && is_lost(&first));
         let Some(fallback) = fallback else { return vec![first] };
-        let entry = fallback_entry(&fallback.name, &receiver.name);
+        let entry = fallback_entry(&fallback.name, &first.entry);
         let lost = format!("`{}` could not be told: {}", first.entry, first.notice.why);
-        let facts = Facts { note: Some(lost), ..news.facts.clone() };
+        let note = news.facts.note.iter().chain([&lost]).map(String::as_str).collect::<Vec<_>>();
+        let facts = Facts { note: Some(note.join("; ")), ..news.facts.clone() };
         let news = News { facts: &facts, ..news };
         let second = self.see_to(fallback, &entry, news, known.get(&entry)).await;
         vec![first, second]

@@ -18,6 +18,7 @@ use crate::errand::Errand;
 use crate::sample;
 
 mod aside;
+mod escalation;
 mod gathering;
 mod hiding;
 mod leaving_alone;
@@ -85,7 +86,8 @@ impl Scene {
     /// Handles what was put aside of an event for a receiver, some time after the event came.
     async fn again(&self, event: &Event, receiver: &str, after: Duration) -> Outcome {
         let errand = Errand::Tell(receiver.to_owned());
-        let later = errand.follow_up(event, &event.subject).unwrap();
+        let order = format!("{}@{receiver}", event.subject);
+        let later = errand.follow_up(event, &order).unwrap();
         self.later(&later, after).await
     }
 
