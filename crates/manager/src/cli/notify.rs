@@ -4,6 +4,7 @@
 //! only one that sends anything. Silences are in Redis; the others neither need it nor leave a
 //! trace in it.
 
+mod acknowledge;
 mod explain;
 mod silence;
 
@@ -20,6 +21,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::cli::failure::Failure;
+use crate::cli::notify::acknowledge::AcknowledgeArgs;
 use crate::cli::notify::explain::ExplainArgs;
 use crate::cli::notify::silence::{SilenceArgs, SilencesArgs, UnsilenceArgs};
 use crate::cli::output::{Output, clean};
@@ -35,6 +37,8 @@ pub(crate) enum NotifyVerb {
     Preview(OneArgs),
     /// Send a receiver a message now; exits 1 when it does not take it
     Test(OneArgs),
+    /// Say that you have a deployment's trouble, so that it is not escalated
+    Acknowledge(AcknowledgeArgs),
     /// Tell nobody of some events for a while
     Silence(SilenceArgs),
     /// List what is silenced
@@ -74,6 +78,11 @@ pub(crate) fn notify(common: &CommonArgs, verb: &NotifyVerb) -> ExitCode {
         NotifyVerb::Explain(args) => fleet().and_then(|fleet| explain::explain(&fleet, args)),
         NotifyVerb::Preview(args) => fleet().and_then(|fleet| preview(&fleet, args)),
         NotifyVerb::Test(args) => fleet().and_then(|fleet| test(&fleet, args)),
+        NotifyVerb::Acknowledge(args) => {
+            return on_redis(common, "acknowledge", async |target| {
+                acknowledge::acknowledge(target, args).await
+            });
+        }
         NotifyVerb::Silence(args) => {
             return on_redis(common, "silence", async |target| {
                 silence::silence(target, args).await

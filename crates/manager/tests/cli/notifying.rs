@@ -125,6 +125,18 @@ async fn a_silence_is_on_record_listed_and_ended() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_has_a_deployment_s_trouble_is_on_record() {
+    let shell = Shell::open().await;
+    let said = shell.json(&["notify", "acknowledge", "d-1", "--actor", "ana"]);
+    assert_eq!((&said["deployment_id"], &said["by"]), (&json!("d-1"), &json!("ana")));
+    let key = "materi:printery:eased:d-1";
+    let known = shell.conn.texts(&["HMGET", key, "actor", "acknowledged_ms"]).await;
+    assert_eq!(known[0], "ana");
+    assert!(known[1].parse::<u64>().unwrap() > 1_700_000_000_000, "{known:?}");
+    assert_eq!(shell.typed(&["notify", "acknowledge", "d 1"]).code, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_test_message_arrives_and_a_refusal_is_told() {
     let service = HttpService::start().await;
     let ok = Answer::Full(200, Vec::new(), "ok".to_owned());

@@ -132,6 +132,7 @@ fn as_json(fleet: &Fleet, facts: &Facts<'_>, routing: &Routing<'_>, named: &[Nam
         "unclear": routing.unclear.iter().map(unclear).collect::<Vec<_>>(),
         "told": told,
         "muted": muted,
+        "escalates": routing.escalating,
         "fallback": fleet.notifier.fallback,
     })
 }
@@ -168,6 +169,12 @@ fn print(
     for (name, window) in &routing.muted {
         let line = format!("{name} is muted by the window {window}");
         out.line(colour.paint(Tone::Warn, &line))?;
+    }
+    for escalate in &routing.escalating {
+        let (to, after) = (escalate.to.join(", "), escalate.after);
+        out.line(format!(
+            "{to} hears of it after {after:?} when nobody resolves or acknowledges it"
+        ))?;
     }
     if named.is_empty() && routing.muted.is_empty() {
         out.line("nobody is told")?;
