@@ -46,7 +46,7 @@ pub(super) async fn acknowledge(
     begun.end(&mut target.session, &target.keys, 1, "done", "").await?;
     if args.json {
         let at = moment(now_ms);
-        let shown = json!({ "deployment_id": deployment, "by": actor, "at": at.to_string() });
+        let shown = json!({ "deployment_id": deployment, "by": actor, "at": at });
         return Ok(target.out.json(&shown)?);
     }
     let line = format!("{deployment} is acknowledged; what was told of it is not escalated");
