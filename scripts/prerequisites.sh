@@ -68,6 +68,8 @@ require_servers() {
     install_package docker-registry docker-registry docker-distribution
     # Debian keeps PostgreSQL's own programs off the PATH; what it has there tells that they are installed.
     if has apt-get; then install_package pg_createcluster postgresql; else install_package initdb - postgresql; fi
+    # What the MySQL probe is tested against, in the build that has one.
+    if has apt-get; then install_package mariadb-install-db mariadb-server; else install_package mariadb-install-db - mariadb; fi
     # How people look into the history's file.
     install_package sqlite3 sqlite3 sqlite
     PATH="$PATH:/usr/sbin"

@@ -20,6 +20,7 @@ pub use self::outside::{
 };
 use crate::condition;
 use crate::grpc::GrpcProbe;
+use crate::mysql::{self, MysqlProbe};
 use crate::postgres::{self, MigrationsCheck, PostgresProbe};
 use crate::probe::{self, Limits, StatusSet};
 use crate::problem::Code;
@@ -89,6 +90,8 @@ pub enum CheckSpec {
     Image(Box<ImageCheck>),
     /// A PostgreSQL that must let us in.
     Postgres(Box<PostgresProbe>),
+    /// A MySQL that must let us in.
+    Mysql(Box<MysqlProbe>),
     /// A schema that must fit.
     Migrations(Box<MigrationsCheck>),
     /// A name that must be known.
@@ -128,6 +131,7 @@ impl CheckSpec {
             Self::Grpc(_) => "grpc",
             Self::Image(_) => "oci_image",
             Self::Postgres(_) => "postgres",
+            Self::Mysql(_) => "mysql",
             Self::Migrations(_) => "migrations",
             Self::Dns(_) => "dns",
             Self::Discovery(_) => "service_discovery",
@@ -141,8 +145,8 @@ impl CheckSpec {
     }
 }
 
-/// The kinds this version knows, and those of later ones.
-const KINDS: [&str; 16] = [
+/// The kinds this version knows.
+const KINDS: [&str; 17] = [
     "env",
     "redis",
     "http",
@@ -151,6 +155,7 @@ const KINDS: [&str; 16] = [
     "grpc",
     "oci_image",
     "postgres",
+    "mysql",
     "migrations",
     "dns",
     "service_discovery",
@@ -160,7 +165,6 @@ const KINDS: [&str; 16] = [
     "gate",
     "expect_down",
 ];
-const LATER_KINDS: [&str; 1] = ["mysql"];
 
 impl Check {
     /// Reads one entry of `checks:`.
@@ -200,23 +204,13 @@ fn kind(table: &mut Table<'_, '_>) -> Option<&'static str> {
     let written = table.text("kind")?;
     let known = KINDS.iter().find(|kind| **kind == written);
     if known.is_none() {
-        let what = table.name("kind");
-        if LATER_KINDS.contains(&written.as_str()) {
-            let text = format!("{what} `{written}` is not supported by this version");
-            table.reader.report(Code::NotSupported, node.at, text);
-        } else {
-            let near = crate::suggest::nearest(&written, KINDS);
-            let hint = near.map_or_else(
-                || format!("the kinds are {}", KINDS.join(", ")),
-                |near| format!("did you mean `{near}`?"),
-            );
-            table.reader.hint(
-                Code::UnknownName,
-                node.at,
-                format!("unknown check kind `{written}`"),
-                hint,
-            );
-        }
+        let near = crate::suggest::nearest(&written, KINDS);
+        let hint = near.map_or_else(
+            || format!("the kinds are {}", KINDS.join(", ")),
+            |near| format!("did you mean `{near}`?"),
+        );
+        let text = format!("unknown check kind `{written}`");
+        table.reader.hint(Code::UnknownName, node.at, text, hint);
     }
     known.copied()
 }
@@ -242,6 +236,11 @@ impl CheckSpec {
                 let dsn = postgres::address(table, "dsn");
                 let probe = PostgresProbe::read(table, limits);
                 dsn.map(|dsn| Self::Postgres(Box::new(probe(dsn))))
+            }
+            "mysql" => {
+                let dsn = mysql::address(table, "dsn");
+                let probe = MysqlProbe::read(table, limits);
+                dsn.map(|dsn| Self::Mysql(Box::new(probe(dsn))))
             }
             "migrations" => {
                 let check = MigrationsCheck::read(table, limits);

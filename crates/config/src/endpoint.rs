@@ -3,20 +3,26 @@
 //! Owns the `endpoints:` section. The dependency-checker probes them; the graph has a node for
 //! each. Never dials one.
 
+use std::collections::BTreeMap;
+
+use printery_expressions::Vocabulary;
 use serde::Serialize;
 
 use crate::address::HostPort;
 use crate::check::{DnsCheck, RecordKind, host_name};
 use crate::condition;
 use crate::grpc::GrpcProbe;
+use crate::mysql::{self, MysqlProbe};
 use crate::node::Value;
 use crate::postgres::{self, PostgresProbe};
 use crate::probe::{self, Limits, StatusSet};
 use crate::problem::Code;
 use crate::redis::RedisProbe;
 use crate::request::{HttpParts, HttpProbe};
+use crate::service;
 use crate::socket::{TcpProbe, TlsProbe};
 use crate::table::Table;
+use crate::vocabulary;
 
 /// Describes one named endpoint.
 #[derive(Clone, Debug, Serialize)]
@@ -25,6 +31,10 @@ pub struct Endpoint {
     pub name: String,
     /// How it is probed.
     pub spec: EndpointSpec,
+    /// Who is asked when it is down.
+    pub owner: Option<String>,
+    /// Free labels.
+    pub labels: BTreeMap<String, String>,
 }
 
 /// Holds what an endpoint of each kind needs.
@@ -43,6 +53,8 @@ pub enum EndpointSpec {
     Dns(Box<DnsCheck>),
     /// A PostgreSQL that must let us in.
     Postgres(Box<PostgresProbe>),
+    /// A MySQL that must let us in.
+    Mysql(Box<MysqlProbe>),
     /// A Redis that must answer.
     Redis(Box<RedisProbe>),
     /// An endpoint that is not configured here: it is not probed and judged by nobody.
@@ -55,7 +67,7 @@ pub enum EndpointSpec {
 }
 
 /// The kinds this version knows.
-const KINDS: [&str; 7] = ["http", "tcp", "tls", "grpc", "dns", "postgres", "redis"];
+const KINDS: [&str; 8] = ["http", "tcp", "tls", "grpc", "dns", "postgres", "mysql", "redis"];
 
 /// The keys of `dns`.
 const RECORDS: [(&str, RecordKind); 7] = [
@@ -70,11 +82,17 @@ const RECORDS: [(&str, RecordKind); 7] = [
 
 impl Endpoint {
     /// Reads one entry of `endpoints:`.
-    pub(crate) fn read(name: &str, mut table: Table<'_, '_>, limits: Limits) -> Option<Self> {
+    pub(crate) fn read(
+        name: &str,
+        mut table: Table<'_, '_>,
+        limits: Limits,
+        owner: Option<&String>,
+    ) -> Option<Self> {
         let skipped = condition::unless_env(&mut table);
         let given: Vec<&'static str> =
             KINDS.into_iter().filter(|kind| table.get(kind).is_some()).collect();
-        table.later(&["mysql", "owner", "labels"]);
+        let owner = table.text("owner").or_else(|| owner.cloned());
+        let labels = service::labels(&mut table);
         let kind = match given.as_slice() {
             [kind] => Some(*kind),
             [] | [..] => None,
@@ -87,16 +105,14 @@ impl Endpoint {
             }
             (Some(kind), None) => EndpointSpec::read(kind, &mut table, limits),
             (None, _) => {
-                if !table.has_any(&["mysql"]) {
-                    let listed = KINDS.map(|kind| format!("`{kind}`")).join(", ");
-                    let text = format!("endpoint `{name}` must have exactly one of {listed}");
-                    table.reader.report(Code::MissingKey, table.at, text);
-                }
+                let listed = KINDS.map(|kind| format!("`{kind}`")).join(", ");
+                let text = format!("endpoint `{name}` must have exactly one of {listed}");
+                table.reader.report(Code::MissingKey, table.at, text);
                 return None;
             }
         };
         table.close();
-        Some(Self { name: name.to_owned(), spec: spec? })
+        Some(Self { name: name.to_owned(), spec: spec?, owner, labels })
     }
 }
 
@@ -122,8 +138,12 @@ impl EndpointSpec {
             "postgres" => {
                 let dsn = short_or_long(table, "postgres", "dsn", postgres::address);
                 let probe = PostgresProbe::read(table, limits);
-                table.later(&["assert"]);
                 dsn.map(|dsn| Self::Postgres(Box::new(probe(dsn))))
+            }
+            "mysql" => {
+                let dsn = short_or_long(table, "mysql", "dsn", mysql::address);
+                let probe = MysqlProbe::read(table, limits);
+                dsn.map(|dsn| Self::Mysql(Box::new(probe(dsn))))
             }
             "dns" => dns(table, limits).map(|name| Self::Dns(Box::new(name))),
             _ => http(table, limits),
@@ -201,8 +221,9 @@ fn dns(table: &mut Table<'_, '_>, limits: Limits) -> Option<DnsCheck> {
         let text = format!("{} needs a service, `dns: {{ srv: … }}`", table.name("connect"));
         table.reader.report(Code::Conflict, table.at, text);
     }
+    let conditions =
+        table.conditions("assert", &Vocabulary::of(vocabulary::DNS)).unwrap_or_default();
     let limits = Limits::read(table, limits);
-    table.later(&["assert"]);
     Some(DnsCheck {
         name,
         record,
@@ -210,6 +231,7 @@ fn dns(table: &mut Table<'_, '_>, limits: Limits) -> Option<DnsCheck> {
         expect: expect.into_iter().map(|(answer, _)| answer).collect(),
         nameserver,
         connect,
+        conditions,
         limits,
     })
 }

@@ -9,7 +9,7 @@ use petgraph::algo::kosaraju_scc;
 use petgraph::graph::{DiGraph, NodeIndex};
 use serde::Serialize;
 
-use crate::service::{Criticality, Requires};
+use crate::requires::{Criticality, Requires};
 
 /// Says what a node of the graph is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -106,7 +106,8 @@ impl Graph {
         let mut open = vec![name];
         while let Some(down) = open.pop() {
             for (dependent, node) in &self.nodes {
-                let needs = node.requires.iter().any(|need| need.name == down);
+                let needs =
+                    node.requires.iter().any(|need| need.name == down && need.needed.for_runtime());
                 if needs && dependent != name && touched.insert(dependent.clone()) {
                     open.push(dependent);
                 }
@@ -179,11 +180,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::Graph;
-    use crate::service::{Criticality, Requires};
+    use crate::requires::Requires;
 
     fn graph(edges: &[(&str, &[&str])]) -> Graph {
-        let hard =
-            |name: &&str| Requires { name: (*name).to_owned(), criticality: Criticality::Hard };
+        let hard = |name: &&str| Requires::hard(*name);
         let needs = |(name, needs): &(&str, &[&str])| {
             ((*name).to_owned(), needs.iter().map(hard).collect::<Vec<_>>())
         };
@@ -231,10 +231,7 @@ mod tests {
         ) {
             let name = |n: u8| format!("n{n}");
             let needs = (0..12).map(|from| {
-                let to = edges.iter().filter(|(a, _)| *a == from).map(|(_, b)| Requires {
-                    name: name(*b),
-                    criticality: Criticality::Hard,
-                });
+                let to = edges.iter().filter(|(a, _)| *a == from).map(|(_, b)| Requires::hard(name(*b)));
                 (name(from), to.collect::<Vec<_>>())
             });
             let graph = Graph::new(needs, []);

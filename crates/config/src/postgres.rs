@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use printery_expressions::{Condition, Vocabulary};
 use serde::Serialize;
 
 use crate::address::TargetUrl;
@@ -13,6 +14,7 @@ use crate::scalar;
 use crate::shown;
 use crate::table::Table;
 use crate::template::Template;
+use crate::vocabulary;
 
 /// The schemes of a database's address.
 const SCHEMES: [&str; 2] = ["postgres", "postgresql"];
@@ -64,6 +66,8 @@ pub struct PostgresProbe {
     pub max_transaction_age: Option<Duration>,
     /// How many sessions may wait for a lock.
     pub max_lock_waiters: Option<u64>,
+    /// Conditions over [`vocabulary::POSTGRES`].
+    pub conditions: Vec<Condition>,
     /// Response times that count as slow; `None` where the using worker has its own thresholds.
     pub latency: Option<LatencyThresholds>,
     /// Time and repetition.
@@ -101,6 +105,8 @@ impl PostgresProbe {
         let max_lag = table.duration("max_lag");
         let max_transaction_age = table.span("max_transaction_age");
         let max_lock_waiters = table.count("max_lock_waiters", 0);
+        let names = Vocabulary::of(vocabulary::POSTGRES);
+        let conditions = table.conditions("assert", &names).unwrap_or_default();
         let latency = LatencyThresholds::read(table, LatencyThresholds::default());
         let limits = Limits::read_with_ip(table, limits);
         move |dsn| Self {
@@ -112,6 +118,7 @@ impl PostgresProbe {
             max_lag,
             max_transaction_age,
             max_lock_waiters,
+            conditions,
             latency,
             limits,
         }
@@ -158,7 +165,7 @@ fn requirements(table: &mut Table<'_, '_>) -> Vec<Template> {
 }
 
 /// Accepts `14` and `14.3`.
-fn version(text: &str) -> Result<String, String> {
+pub(crate) fn version(text: &str) -> Result<String, String> {
     let mut parts = text.split('.');
     let number = |part: &str| part.parse::<u32>().is_ok();
     let known = parts.next().is_some_and(number)

@@ -64,7 +64,7 @@ pub(crate) fn fleet(reader: &Reader<'_>, root: &Node) -> Fleet {
         owner: defaults.owner,
     };
     let services = services(&mut top, &from);
-    let endpoints = endpoints(&mut top, dependency_checker.limits);
+    let endpoints = endpoints(&mut top, &from);
     let checks = checks(&mut top, defaults.limits);
     let validator = Validator::read(&mut top);
     let notifier = Notifier::read(&mut top);
@@ -175,7 +175,7 @@ fn services(top: &mut Table<'_, '_>, from: &ServiceDefaults) -> BTreeMap<String,
     services
 }
 
-fn endpoints(top: &mut Table<'_, '_>, limits: Limits) -> BTreeMap<String, Endpoint> {
+fn endpoints(top: &mut Table<'_, '_>, from: &ServiceDefaults) -> BTreeMap<String, Endpoint> {
     let mut endpoints = BTreeMap::new();
     for (name, at, node) in top.named("endpoints") {
         if top.reader.define(Refers::Dependency, name, at).is_some() {
@@ -183,7 +183,7 @@ fn endpoints(top: &mut Table<'_, '_>, limits: Limits) -> BTreeMap<String, Endpoi
             top.reader.report(Code::Conflict, at, text);
         }
         let table = Table::open(top.reader, node, &format!("endpoints.{name}"));
-        if let Some(endpoint) = Endpoint::read(name, table, limits) {
+        if let Some(endpoint) = Endpoint::read(name, table, from.limits, from.owner.as_ref()) {
             endpoints.insert(name.to_owned(), endpoint);
         }
     }

@@ -11,9 +11,9 @@ use crate::address::{HostPort, TargetUrl};
 use crate::health::Monitor;
 use crate::node::{Node, Value};
 use crate::probe::{self, HttpDefaults, Limits, StatusSet};
-use crate::problem::Code;
 use crate::reader::Refers;
 use crate::request::{HttpParts, HttpProbe};
+use crate::requires::Requires;
 use crate::scalar;
 use crate::table::Table;
 
@@ -48,30 +48,6 @@ pub struct Service {
     /// Free labels.
     pub labels: BTreeMap<String, String>,
 }
-
-/// Names something a service needs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Requires {
-    /// A service or an endpoint.
-    pub name: String,
-    /// How much it is needed.
-    pub criticality: Criticality,
-}
-
-/// Says how much a dependency is needed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Criticality {
-    /// Without it the service is impaired.
-    #[default]
-    Hard,
-    /// Without it the service is degraded.
-    Soft,
-}
-
-/// The words of `criticality`.
-const CRITICALITY: [(&str, Criticality); 2] =
-    [("hard", Criticality::Hard), ("soft", Criticality::Soft)];
 
 /// Holds what services start from.
 #[derive(Clone, Debug)]
@@ -110,7 +86,7 @@ impl Service {
             metrics: table.url("metrics", &probe::HTTP),
             tcp: probe::host_port(&mut table, "tcp"),
             image: table.parse("image", image),
-            requires: requires(name, &mut table),
+            requires: Requires::read_all(name, &mut table),
             checks: checks(&mut table),
             monitor,
             owner: table.text("owner").or_else(|| from.owner.clone()),
@@ -156,59 +132,6 @@ impl Request {
     }
 }
 
-/// Reads `requires: [a, { name: b, soft: true }]`.
-fn requires(service: &str, table: &mut Table<'_, '_>) -> Vec<Requires> {
-    let what = table.name("requires");
-    let path = table.path_to("requires");
-    let Some(node) = table.get("requires") else { return Vec::new() };
-    let Value::List(items) = &node.value else {
-        table.reader.wrong(node, &what, "a list");
-        return Vec::new();
-    };
-    let mut requires: Vec<Requires> = Vec::new();
-    for item in items {
-        let Some((name, at, criticality)) = required(table, item, &what, &path) else { continue };
-        if name == service {
-            let text = format!("service `{service}` requires itself");
-            table.reader.report(Code::SelfEdge, at, text);
-        } else if requires.iter().any(|known| known.name == name) {
-            let text = format!("service `{service}` requires `{name}` twice");
-            table.reader.report(Code::BadValue, at, text);
-        } else {
-            table.reader.refer(Refers::Dependency, &name, at);
-            requires.push(Requires { name, criticality });
-        }
-    }
-    requires
-}
-
-/// Reads one need in its short or long form.
-fn required(
-    table: &Table<'_, '_>,
-    item: &Node,
-    what: &str,
-    path: &str,
-) -> Option<(String, crate::problem::Position, Criticality)> {
-    if !matches!(item.value, Value::Table(_)) {
-        let name = table.reader.text(item, what)?;
-        return Some((name.text, item.at, Criticality::Hard));
-    }
-    let mut long = Table::open(table.reader, item, path);
-    let at = long.must("name").map(|node| node.at);
-    let name = long.text("name");
-    let soft = long.flag("soft");
-    let criticality = long.word("criticality", &CRITICALITY);
-    if soft.is_some() && criticality.is_some() {
-        let text =
-            format!("{} and {} exclude each other", long.name("soft"), long.name("criticality"));
-        long.reader.report(Code::Conflict, long.at, text);
-    }
-    long.later(&["for"]);
-    long.close();
-    let soft = if soft.unwrap_or_default() { Criticality::Soft } else { Criticality::Hard };
-    Some((name?, at?, criticality.unwrap_or(soft)))
-}
-
 /// Accepts the name of an image: `registry.example:5000/shop/cart`, with or without tag and digest.
 fn image(text: &str) -> Result<String, String> {
     let fits = |c: char| c.is_ascii_alphanumeric() || "_.-/:@+".contains(c);
@@ -226,7 +149,7 @@ fn checks(table: &mut Table<'_, '_>) -> Vec<String> {
     checks.into_iter().map(|(name, _)| name).collect()
 }
 
-fn labels(table: &mut Table<'_, '_>) -> BTreeMap<String, String> {
+pub(crate) fn labels(table: &mut Table<'_, '_>) -> BTreeMap<String, String> {
     let what = table.name("labels");
     let read = |(name, _, node): (&str, _, &Node)| {
         Some((name.to_owned(), table.reader.text(node, &what)?.text))

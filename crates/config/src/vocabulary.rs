@@ -20,6 +20,21 @@ pub const REDIS: [&str; 7] = [
     "latency_ms",
 ];
 
+/// What a PostgreSQL says of itself; `lag_seconds` of a primary is null.
+pub const POSTGRES: [&str; 8] = [
+    "role",
+    "in_recovery",
+    "version",
+    "connections_pct",
+    "lag_seconds",
+    "lock_waiters",
+    "oldest_transaction_seconds",
+    "latency_ms",
+];
+
+/// What a look-up is answered: how many answers there are, and each as text.
+pub const DNS: [&str; 3] = ["answers", "records", "latency_ms"];
+
 /// What a gRPC health service answers.
 pub const GRPC: [&str; 1] = ["grpc_status"];
 

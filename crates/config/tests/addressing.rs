@@ -27,6 +27,7 @@ fn limits(spec: &EndpointSpec) -> Limits {
         EndpointSpec::Grpc(probe) => probe.limits,
         EndpointSpec::Dns(probe) => probe.limits,
         EndpointSpec::Postgres(probe) => probe.limits,
+        EndpointSpec::Mysql(probe) => probe.limits,
         EndpointSpec::Redis(probe) => probe.limits,
         EndpointSpec::Skipped { of, reason } => panic!("{of}: {reason}"),
     }
@@ -41,6 +42,7 @@ fn every_dialled_kind_takes_its_family_from_itself_its_worker_or_the_defaults() 
         "grpc: 'a:1'",
         "postgres: 'postgres://a/b'",
         "redis: 'redis://a'",
+        "mysql: 'mysql://o@a/b'",
     ] {
         for (said, expected) in [
             (String::new(), IpFamily::Any),
@@ -80,6 +82,7 @@ fn whoever_is_not_verified_is_warned_of() {
             },
             other @ (EndpointSpec::Dns(_)
             | EndpointSpec::Postgres(_)
+            | EndpointSpec::Mysql(_)
             | EndpointSpec::Redis(_)
             | EndpointSpec::Skipped { .. }) => panic!("{other:?}"),
         };

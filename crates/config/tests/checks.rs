@@ -97,7 +97,12 @@ fn a_database_is_described_by_what_it_must_be() {
             "must be a version such as",
         ),
         ("{ kind: postgres, dsn: 'postgres://x/y', headroom: 0.1 }", "must be text"),
-        ("{ kind: mysql, dsn: 'mysql://x/y' }", "is not supported by this version"),
+        ("{ kind: mysql, dsn: 'postgres://x/y' }", "mysql"),
+        (
+            "{ kind: mysql, dsn: 'mysql://x/y', role: master }",
+            "must be one of `primary`, `replica`",
+        ),
+        ("{ kind: mysql, dsn: 'mysql://x/y', max_lock_waiters: 1 }", "unknown key"),
     ]);
 }
 

@@ -141,3 +141,26 @@ fn the_background_and_the_cache_are_off_until_they_are_asked_for() {
     assert_eq!(fleet.dependency_checker.background, Some(expected));
     assert_eq!(fleet.dependency_checker.cache.fail, Duration::from_secs(2));
 }
+
+#[test]
+fn an_endpoint_has_an_owner_and_labels_like_a_service() {
+    let text = "version: 1\nfleet: t\ndefaults: { owner: platform }\nendpoints:\n  \
+                psp: { tcp: 'psp:1', owner: payments, labels: { tier: '1' } }\n  db: { tcp: 'db:1' }\n";
+    let fleet = Fleet::parse("f", text, &|_| None).unwrap();
+    let (psp, db) = (&fleet.endpoints["psp"], &fleet.endpoints["db"]);
+    assert_eq!((psp.owner.as_deref(), psp.labels["tier"].as_str()), (Some("payments"), "1"));
+    assert_eq!((db.owner.as_deref(), db.labels.len()), (Some("platform"), 0));
+}
+
+#[test]
+fn a_mysql_is_an_endpoint_and_a_need_has_its_time() {
+    let mysql =
+        "mysql: { dsn: 'mysql://ops:x@db/shop' }, role: replica, max_lag: 10s, headroom: 10%";
+    let EndpointSpec::Mysql(mysql) = spec(mysql) else { panic!() };
+    assert_eq!(mysql.max_lag, Some(Duration::from_secs(10)));
+    assert!(!serde_json::to_string(&mysql).unwrap().contains("x@"), "{mysql:?}");
+    let text = "version: 1\nfleet: t\nendpoints: { e: { tcp: 'e:1' } }\n\
+                services: { a: { requires: [{ name: e, for: [never] }] } }\n";
+    let why = Fleet::parse("f", text, &|_| None).unwrap_err().to_string();
+    assert!(why.contains("must hold `deploy`, `runtime` or both"), "{why}");
+}

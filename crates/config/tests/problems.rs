@@ -52,7 +52,7 @@ fn a_key_that_is_unknown_missing_or_of_a_later_version_is_named() {
         ("zzzzzz: 1", "f.yaml:1:1: unknown key `zzzzzz`"),
         ("store: {}", "f.yaml:1:1: `store` is not supported by this version"),
         ("services: { a: { quorum: x } }", "`services.a.quorum` is not supported by this version"),
-        ("checks: { a: { kind: mysql } }", "`checks.a.kind` `mysql` is not supported by"),
+        ("checks: { a: { kind: mysql } }", "`checks.a.dsn` is missing"),
         ("checks: { a: { kind: htpp } }", "unknown check kind `htpp`; did you mean `http`?"),
         ("checks: { a: { kind: http } }", "f.yaml:1:14: `checks.a.url` is missing"),
         ("checks: { a: {} }", "`checks.a.kind` is missing"),

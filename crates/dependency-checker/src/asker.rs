@@ -31,6 +31,8 @@ pub(crate) struct Asker {
 #[derive(Debug)]
 struct Known {
     target: Target,
+    /// Whom to ask when it is down.
+    owner: Option<String>,
     /// Shared by all targets on one machine.
     host_slots: Arc<Semaphore>,
     /// What it answered last; whoever holds the lock is asking.
@@ -52,7 +54,10 @@ impl Asker {
                 .or_insert_with(|| Arc::new(Semaphore::new(concurrency.per_host)));
             let host_slots = Arc::clone(slots);
             let name = target.name.clone();
-            known.insert(name, Known { target, host_slots, standing: Mutex::default() });
+            let service = fleet.services.get(&name).and_then(|service| service.owner.clone());
+            let endpoint = fleet.endpoints.get(&name).and_then(|endpoint| endpoint.owner.clone());
+            let (owner, standing) = (service.or(endpoint), Mutex::default());
+            known.insert(name, Known { target, owner, host_slots, standing });
         }
         let slots = Semaphore::new(concurrency.global);
         let checker = &fleet.dependency_checker;
@@ -144,7 +149,7 @@ impl Asker {
         let remaining = until.saturating_duration_since(Instant::now());
         let report = known.target.ask(&self.egress, remaining).await;
         let seen = report.observed.clone();
-        let answer = answer(report, &known.target);
+        let answer = answer(report, known);
         match standing.note(&self.rules, answer.clone(), Instant::now()) {
             Some(Change::WentDown) => {
                 tracing::warn!(dependency = %known.target.name, "it is down: {seen}");
@@ -172,11 +177,14 @@ fn dated(answer: Answer, down_since: Option<Instant>, began: Instant) -> Answer 
     Answer::Asked { state, endpoint, took, error: Some(error) }
 }
 
-fn answer(report: Report, target: &Target) -> Answer {
+fn answer(report: Report, known: &Known) -> Answer {
     let state = state(report.outcome);
     let error = match state {
         DependencyState::Healthy => None,
-        DependencyState::Degraded | DependencyState::Unhealthy => Some(report.observed),
+        DependencyState::Degraded | DependencyState::Unhealthy => Some(match &known.owner {
+            Some(owner) => format!("{}; owned by {owner}", report.observed),
+            None => report.observed,
+        }),
     };
-    Answer::Asked { state, endpoint: target.shown.clone(), took: report.duration, error }
+    Answer::Asked { state, endpoint: known.target.shown.clone(), took: report.duration, error }
 }

@@ -37,6 +37,7 @@ impl PostgresProbe {
                 max_transaction_age: said.max_transaction_age,
                 max_lock_waiters: said.max_lock_waiters,
             },
+            conditions: said.conditions.clone(),
             warn_after: latency.map(|latency| latency.degraded),
             fail_after: latency.map(|latency| latency.unhealthy),
         })
@@ -86,6 +87,7 @@ impl DnsProbe {
             expect: said.expect.clone(),
             nameserver: said.nameserver.as_ref().map(|server| (server.host.clone(), server.port)),
             connect: said.connect,
+            conditions: said.conditions.clone(),
         }
     }
 }

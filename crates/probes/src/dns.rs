@@ -12,11 +12,15 @@ use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::rr::{RData, RecordType};
+use printery_expressions::Condition;
+use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
+use crate::assertions;
 use crate::classify;
 use crate::egress::{Egress, Purpose};
 use crate::error::Error;
+use crate::facts::milliseconds;
 use crate::limits::Limits;
 use crate::outcome::{Class, Outcome, ReasonCode};
 use crate::redact::brief;
@@ -63,6 +67,8 @@ pub struct DnsProbe {
     pub nameserver: Option<(String, u16)>,
     /// Whether so many of the SRV records' targets must accept a connection.
     pub connect: bool,
+    /// Conditions over what was answered.
+    pub conditions: Vec<Condition>,
 }
 
 /// One answer.
@@ -150,6 +156,7 @@ impl DnsProbe {
             answer.service.as_ref().map(|(priority, weight, ..)| (*priority, u16::MAX - *weight))
         });
         self.judge(&answers)?;
+        assertions::check(&self.conditions, facts(&answers, started.elapsed()), until).await?;
         if !self.connect {
             return Ok((listed(&answers), Outcome::Pass));
         }
@@ -357,6 +364,17 @@ fn failure(error: &NetError) -> Error {
     } else {
         transient("the name server could not be asked".to_owned())
     }
+}
+
+/// Returns the variables of conditions: `printery_config::vocabulary::DNS`.
+fn facts(answers: &[Answer], took: Duration) -> Map<String, Value> {
+    let records: Vec<&str> = answers.iter().map(|answer| answer.text.as_str()).collect();
+    let facts = [
+        ("answers", json!(answers.len())),
+        ("records", json!(records)),
+        ("latency_ms", json!(milliseconds(took))),
+    ];
+    facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 fn listed(answers: &[Answer]) -> String {

@@ -174,6 +174,20 @@ impl Egress {
         deadline: Instant,
     ) -> Result<Connection, Error> {
         let attempted = format!("connecting to {host}:{port}");
+        let (addresses, resolve) = self.addresses(purpose, host, port, deadline).await?;
+        let (stream, connect) = dial(&addresses, deadline, &attempted).await?;
+        Ok(Connection { stream, resolve, connect })
+    }
+
+    /// Returns what may be dialled for a host, and how long a look-up took where there was one.
+    pub(crate) async fn addresses(
+        &self,
+        purpose: Purpose,
+        host: &str,
+        port: u16,
+        deadline: Instant,
+    ) -> Result<(Vec<SocketAddr>, Option<Duration>), Error> {
+        let attempted = format!("connecting to {host}:{port}");
         let pinned = self.reach.pinned(host).map(Ok);
         let literal = pinned.unwrap_or_else(|| host.trim_matches(['[', ']']).parse::<IpAddr>());
         let started = Instant::now();
@@ -188,8 +202,7 @@ impl Egress {
                 .map_err(|error| error.while_attempting(&attempted))?,
         };
         let resolve = literal.is_err().then(|| started.elapsed());
-        let (stream, connect) = dial(&addresses, deadline, &attempted).await?;
-        Ok(Connection { stream, resolve, connect })
+        Ok((addresses, resolve))
     }
 
     fn admit_name(&self, host: &str) -> Result<(), Error> {

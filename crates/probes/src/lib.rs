@@ -24,6 +24,10 @@ mod http_judge;
 mod limits;
 mod migrations;
 mod migrations_table;
+#[cfg_attr(not(feature = "mysql"), path = "mysql_absent.rs")]
+mod mysql;
+#[cfg(feature = "mysql")]
+mod mysql_portrait;
 mod outcome;
 mod postgres;
 mod postgres_session;
@@ -63,6 +67,7 @@ pub use http::{HttpProbe, MAX_BODY, StatusRange, read_body};
 pub use limits::Limits;
 pub use migrations::MigrationsProbe;
 pub use migrations_table::Adapter;
+pub use mysql::MysqlProbe;
 pub use outcome::{Class, Outcome, ReasonCode};
 pub use postgres::{PostgresDemands, PostgresProbe, PostgresRole};
 pub use postgres_session::PostgresTarget;

@@ -4,12 +4,16 @@
 
 use std::time::Duration;
 
+use printery_expressions::Condition;
+use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 use tokio_postgres::SimpleQueryRow;
 
 use crate::addresses::over;
+use crate::assertions;
 use crate::egress::Egress;
 use crate::error::Error;
+use crate::facts::milliseconds;
 use crate::limits::Limits;
 use crate::outcome::{Class, ReasonCode};
 use crate::postgres_session::{PostgresTarget, Session};
@@ -72,6 +76,8 @@ pub struct PostgresProbe {
     pub target: PostgresTarget,
     /// What is expected.
     pub demands: PostgresDemands,
+    /// Conditions over what it says of itself.
+    pub conditions: Vec<Condition>,
     /// Total time from which on a right answer is a warning.
     pub warn_after: Option<Duration>,
     /// Total time from which on a right answer is a failure.
@@ -98,7 +104,7 @@ impl PostgresProbe {
     /// Makes a probe that expects to be let in.
     pub fn new(target: PostgresTarget) -> Self {
         let demands = PostgresDemands::default();
-        Self { target, demands, warn_after: None, fail_after: None }
+        Self { target, demands, conditions: Vec::new(), warn_after: None, fail_after: None }
     }
 
     /// Asks, with retries, and judges the answers; names everything that is wrong at once.
@@ -140,21 +146,34 @@ impl PostgresProbe {
         let report = match portrait {
             Ok(portrait) => {
                 let facts = format!("{}, in {}", portrait.words(), brief(took));
-                match self.demands.judge(&portrait) {
-                    None => about.passed(facts).judged_by_latency(
+                match self.holds(&portrait, took, until).await {
+                    Ok(()) => about.passed(facts).judged_by_latency(
                         took,
                         self.warn_after,
                         self.fail_after,
                     ),
-                    Some((reason, wrong)) => {
-                        let observed = format!("{wrong} ({facts})");
-                        about.failed(Error::new(Class::Assertion, reason, "", observed))
+                    Err(wrong) => {
+                        let observed = format!("{} ({facts})", wrong.observed());
+                        let (class, reason) = (wrong.class(), wrong.reason_code());
+                        about.failed(Error::new(class, reason, "", observed))
                     }
                 }
             }
             Err(error) => about.failed(error),
         };
         Report { timings, ..report }
+    }
+
+    async fn holds(
+        &self,
+        portrait: &Portrait,
+        took: Duration,
+        until: Instant,
+    ) -> Result<(), Error> {
+        if let Some((reason, wrong)) = self.demands.judge(portrait) {
+            return Err(Error::new(Class::Assertion, reason, "", wrong));
+        }
+        assertions::check(&self.conditions, portrait.facts(took), until).await
     }
 }
 
@@ -256,6 +275,23 @@ impl Portrait {
             let observed = "answered its own views in another way than PostgreSQL does";
             Error::new(Class::Permanent, ReasonCode::Protocol, "", observed)
         })
+    }
+
+    /// Returns the variables of conditions: `printery_config::vocabulary::POSTGRES`.
+    fn facts(&self, took: Duration) -> Map<String, Value> {
+        let role = if self.is_replica { "replica" } else { "primary" };
+        let (major, minor) = (self.version / 10_000, self.version % 10_000);
+        let facts = [
+            ("role", json!(role)),
+            ("in_recovery", json!(self.is_replica)),
+            ("version", json!(format!("{major}.{minor}"))),
+            ("connections_pct", json!((1.0 - self.free_share()) * 100.0)),
+            ("lag_seconds", json!(self.lag)),
+            ("lock_waiters", json!(self.lock_waiters)),
+            ("oldest_transaction_seconds", json!(self.oldest_transaction)),
+            ("latency_ms", json!(milliseconds(took))),
+        ];
+        facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
     #[expect(clippy::cast_precision_loss, reason = "connections are counted in thousands")]

@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::grpc::GrpcProbe;
 use crate::http::HttpProbe;
 use crate::limits::Limits;
+use crate::mysql::MysqlProbe;
 use crate::postgres::PostgresProbe;
 use crate::redis::RedisProbe;
 use crate::report::Report;
@@ -49,6 +50,8 @@ pub enum Probe {
     Dns(Box<DnsProbe>),
     /// By signing in.
     Postgres(Box<PostgresProbe>),
+    /// By signing in.
+    Mysql(Box<MysqlProbe>),
     /// By a `PING`.
     Redis(Box<RedisProbe>),
     /// Not at all; why, as a clause.
@@ -69,6 +72,7 @@ impl Target {
             Probe::Grpc(probe) => probe.run(egress, &limits).await,
             Probe::Dns(probe) => probe.run(egress, &limits).await,
             Probe::Postgres(probe) => probe.run(egress, &limits).await,
+            Probe::Mysql(probe) => probe.run(egress, &limits).await,
             Probe::Redis(probe) => probe.run(egress, &limits).await,
             Probe::Nothing(why) => Report::skipped("", why),
         }
@@ -78,11 +82,9 @@ impl Target {
 /// Lists every service and endpoint of the fleet as a target.
 pub fn targets(fleet: &Fleet) -> Vec<Target> {
     let latency = fleet.dependency_checker.latency;
+    let limits = fleet.dependency_checker.limits;
     let endpoints = fleet.endpoints.values().map(|endpoint| of_endpoint(endpoint, latency));
-    let services = fleet
-        .services
-        .values()
-        .map(|service| of_service(service, latency, fleet.dependency_checker.limits));
+    let services = fleet.services.values().map(|service| of_service(service, latency, limits));
     endpoints.chain(services).collect()
 }
 
@@ -106,6 +108,13 @@ fn of_endpoint(endpoint: &Endpoint, latency: LatencyThresholds) -> Target {
             made(name, format!("dns:{}", dns.name), host, dns.limits, Ok(probe))
         }
         EndpointSpec::Postgres(postgres) => of_postgres(name, postgres, latency),
+        EndpointSpec::Mysql(mysql) => {
+            let slow = mysql.latency.unwrap_or(latency);
+            let probe = MysqlProbe::configured(mysql).map(|probe| probe.slow_from(slow));
+            let host = mysql.dsn.expose().host_str().unwrap_or_default().to_owned();
+            let probe = probe.map(|probe| Probe::Mysql(Box::new(probe)));
+            made(name, mysql.dsn.to_string(), host, mysql.limits, probe)
+        }
         EndpointSpec::Redis(redis) => of_redis(name, redis, latency),
         EndpointSpec::Skipped { of: _, reason } => nothing(name, reason.clone()),
     }
@@ -185,7 +194,8 @@ fn made(
 ) -> Target {
     match probe {
         Ok(probe) => {
-            Target { name: name.to_owned(), shown, host, probe, limits: Limits::configured(limits) }
+            let limits = Limits::configured(limits);
+            Target { name: name.to_owned(), shown, host, probe, limits }
         }
         Err(error) => nothing(name, error.to_string()),
     }

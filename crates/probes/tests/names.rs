@@ -25,6 +25,7 @@ fn probe(server: &NameServer, name: &str, record: DnsRecord) -> DnsProbe {
         expect: Vec::new(),
         nameserver: Some(("127.0.0.1".to_owned(), server.port())),
         connect: false,
+        conditions: Vec::new(),
     }
 }
 

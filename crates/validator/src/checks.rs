@@ -11,8 +11,8 @@ use printery_config::{
 use printery_events::payload::DeploymentStarted;
 use printery_expressions::Condition;
 use printery_probes::{
-    DnsProbe, Error, GrpcProbe, HttpProbe, Limits, MigrationsProbe, PostgresProbe, RedisProbe,
-    TcpProbe, TlsProbe,
+    DnsProbe, Error, GrpcProbe, HttpProbe, Limits, MigrationsProbe, MysqlProbe, PostgresProbe,
+    RedisProbe, TcpProbe, TlsProbe,
 };
 
 use crate::images::Images;
@@ -50,6 +50,7 @@ pub(crate) enum Work {
     Grpc(Box<GrpcProbe>, Limits),
     Images(Box<Images>),
     Postgres(Box<PostgresProbe>, Limits),
+    Mysql(Box<MysqlProbe>, Limits),
     Migrations(Box<MigrationsProbe>, Box<MigrationsCheck>),
     Dns(Box<DnsProbe>, Limits),
     Down(Box<TcpProbe>, Limits),
@@ -76,6 +77,7 @@ impl Work {
             | Self::Tls(..)
             | Self::Grpc(..)
             | Self::Postgres(..)
+            | Self::Mysql(..)
             | Self::Dns(..)
             | Self::Credential(_) => true,
             Self::Env(_)
@@ -206,6 +208,9 @@ fn work(spec: &CheckSpec, fleet: &Fleet) -> Result<Work, Error> {
             Box::new(PostgresProbe::configured(probe)?),
             Limits::configured(probe.limits),
         ),
+        CheckSpec::Mysql(probe) => {
+            Work::Mysql(Box::new(MysqlProbe::configured(probe)?), Limits::configured(probe.limits))
+        }
         CheckSpec::Migrations(check) => {
             Work::Migrations(Box::new(MigrationsProbe::configured(check)?), check.clone())
         }

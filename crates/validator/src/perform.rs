@@ -96,6 +96,7 @@ async fn make(
             images::check(&wanted, egress, limits).await
         }
         Work::Postgres(probe, limits) => probe.run(egress, &limits.within(remaining)).await,
+        Work::Mysql(probe, limits) => probe.run(egress, &limits.within(remaining)).await,
         Work::Migrations(probe, said) => {
             let limits = Limits::configured(said.limits).within(remaining);
             match filled(probe, said, deployment, &check.services) {

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use printery_expressions::{Condition, Vocabulary};
 use serde::Serialize;
 
 use crate::address::{HostPort, TargetUrl};
@@ -13,6 +14,7 @@ use crate::request::{HttpParts, HttpProbe};
 use crate::secret::Secret;
 use crate::shown;
 use crate::table::Table;
+use crate::vocabulary;
 
 /// Names what is looked up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -60,6 +62,8 @@ pub struct DnsCheck {
     pub nameserver: Option<HostPort>,
     /// Whether what the answers name must accept a connection (SRV only).
     pub connect: bool,
+    /// Conditions over [`vocabulary::DNS`](crate::vocabulary::DNS).
+    pub conditions: Vec<Condition>,
     /// Time and repetition.
     pub limits: Limits,
 }
@@ -126,6 +130,8 @@ impl DnsCheck {
             let text = format!("{} needs `record: SRV`", table.name("connect"));
             table.reader.report(Code::Conflict, table.at, text);
         }
+        let names = Vocabulary::of(vocabulary::DNS);
+        let conditions = table.conditions("assert", &names).unwrap_or_default();
         let limits = Limits::read(table, limits);
         Some(Self {
             name: name?,
@@ -134,6 +140,7 @@ impl DnsCheck {
             expect: expect.into_iter().map(|(answer, _)| answer).collect(),
             nameserver,
             connect: connect.unwrap_or(discovery && record == RecordKind::Srv),
+            conditions,
             limits,
         })
     }

@@ -9,7 +9,7 @@ use petgraph::algo::kosaraju_scc;
 use petgraph::graph::DiGraph;
 
 use super::plan::Edge;
-use crate::service::Criticality;
+use crate::requires::Criticality;
 
 /// Holds causes and consequences, each sorted by name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use super::depth::Depth;
 use crate::graph::{Graph, NodeKind};
-use crate::service::{Criticality, Requires};
+use crate::requires::{Criticality, Requires};
 
 /// Names one line of the graph: a service and what it stands on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,7 +45,13 @@ impl Plan {
         let mut seen: BTreeSet<(String, Criticality)> = plan.services.iter().map(start).collect();
         let mut frontier: VecDeque<_> = plan.services.iter().map(|name| (start(name), 0)).collect();
         while let Some(((service, way), steps)) = frontier.pop_front() {
-            for needed in graph.requires(&service) {
+            // Of a service that is not deployed now, only what it runs with can be amiss.
+            let matters = |need: &&Requires| match steps {
+                _ if named.is_empty() => true,
+                0 => need.needed.for_deploy(),
+                _ => need.needed.for_runtime(),
+            };
+            for needed in graph.requires(&service).iter().filter(matters) {
                 let way = way.max(needed.criticality);
                 let depth = match way {
                     Criticality::Hard => depth.hard,
@@ -79,7 +85,7 @@ impl Plan {
     }
 
     fn add(&mut self, service: &str, needed: &Requires) {
-        let Requires { name: dependency, criticality } = needed;
+        let Requires { name: dependency, criticality, needed: _ } = needed;
         if self.edges.iter().any(|e| e.service == service && &e.dependency == dependency) {
             return;
         }
@@ -188,6 +194,25 @@ mod tests {
             let plan = Plan::of(&names("web"), &graph, Depth { hard, soft });
             assert_eq!(lines(&plan), edges, "{hard:?} {soft:?}");
         }
+    }
+
+    #[test]
+    fn what_is_needed_at_another_time_is_not_looked_at() {
+        let yaml = "version: 1\nfleet: t\n\
+            endpoints: { registry: { tcp: 'r:1' }, cache: { tcp: 'c:1' }, db: { tcp: 'd:1' } }\n\
+            services:\n  web: { requires: [api] }\n  api: { requires: [db, \
+            { name: registry, for: deploy }, { name: cache, for: [runtime] }] }\n";
+        let graph = Fleet::parse("test.yaml", yaml, &|_| None).unwrap().graph;
+        for (named, edges) in [
+            ("api", "api>db api>registry"),
+            ("web", "web>api api>db api>cache"),
+            ("", "api>db api>registry api>cache web>api"),
+        ] {
+            let plan = Plan::of(&names(named), &graph, Depth::default());
+            assert_eq!(lines(&plan), edges, "{named}");
+        }
+        assert!(graph.dependents("registry").is_empty());
+        assert_eq!(graph.dependents("cache").len(), 2);
     }
 
     #[test]

@@ -222,6 +222,23 @@ async fn a_soft_dependency_that_is_down_only_degrades() {
 }
 
 #[tokio::test]
+async fn an_owner_is_named_and_what_is_needed_at_another_time_is_not_asked() {
+    let dead = dead_port().await;
+    let checker = checker(&format!(
+        "endpoints:\n  db: {{ tcp: '127.0.0.1:{dead}', owner: storage }}\n  \
+         registry: {{ tcp: '127.0.0.1:{dead}' }}\n\
+         services:\n  api: {{ requires: [{{ name: db, for: runtime }}, {{ name: registry, for: deploy }}] }}\n  \
+         web: {{ requires: [api] }}\n"
+    ));
+    let completed = check(&checker, &validated(&["web"], VerdictResult::Passed)).await;
+    assert_eq!(completed.root_causes, ["db"]);
+    assert!(completed.summary.contains("owned by storage"), "{}", completed.summary);
+    let completed = check(&checker, &validated(&["api"], VerdictResult::Passed)).await;
+    assert_eq!(completed.root_causes, ["registry"]);
+    assert!(!completed.summary.contains("owned by"), "{}", completed.summary);
+}
+
+#[tokio::test]
 async fn a_slow_answer_degrades_and_a_late_one_is_none() {
     let slow = HttpService::start().await;
     slow.answer(Answer::Slow(Duration::from_millis(80)));

@@ -56,6 +56,14 @@ async fn a_database_is_signed_in_at() {
     let dsn = server.url();
     expect(&format!("postgres: '{dsn}'"), OK).await;
     expect(&format!("postgres: {{ dsn: '{dsn}' }}, role: primary, headroom: 1%"), OK).await;
+    let asserted = format!(
+        "postgres: '{dsn}', assert: ['!in_recovery', 'connections_pct < 85.0', 'connections_pct < 85', 'role == \"primary\"', \
+         'lag_seconds == null', 'lock_waiters == 0', 'version.startsWith(\"1\")', \
+         'oldest_transaction_seconds < 3600.0 && latency_ms < 60000.0']"
+    );
+    expect(&asserted, OK).await;
+    let broken = format!("postgres: '{dsn}', assert: 'in_recovery'");
+    expect(&broken, (Outcome::Fail, ReasonCode::Policy)).await;
     let replica = format!("postgres: '{dsn}', role: replica");
     expect(&replica, (Outcome::Fail, ReasonCode::Role)).await;
 }
@@ -73,6 +81,10 @@ async fn names_are_looked_up() {
     expect(&asked("a", "nobody.test"), (Outcome::Fail, ReasonCode::DnsNxdomain)).await;
     let few = format!("{}, min_answers: 2", asked("srv", "_http._tcp.test"));
     expect(&few, (Outcome::Fail, ReasonCode::Content)).await;
+    let said = r#"assert: ['answers >= 1', 'records.exists(r, r == "127.0.0.1")']"#;
+    expect(&format!("{}, {said}", asked("a", "a.test")), OK).await;
+    let many = format!("{}, assert: 'answers >= 2'", asked("a", "a.test"));
+    expect(&many, (Outcome::Fail, ReasonCode::Policy)).await;
     // Nobody listens at port 1.
     let connected = ask(&format!("{}, connect: true", asked("srv", "_http._tcp.test"))).await;
     assert_ne!(connected.outcome, Outcome::Pass, "{connected:?}");
