@@ -17,6 +17,7 @@ use crate::lives::{self, State};
 use crate::locks::{self, Cleared, Epoch};
 use crate::operator_log;
 use crate::script::{Script, script};
+use crate::starts::WISH;
 
 static ASK: Script =
     script!("spawn", "budget.lua", "budget_level.lua", "move.lua", "ask_for_spawn.lua");
@@ -100,6 +101,8 @@ pub struct Orders {
     pub orders: BTreeMap<String, Order>,
     /// Processes that nobody has started yet.
     pub spawns: Vec<Spawn>,
+    /// Workers that somebody needs: see [`crate::starts::wish`].
+    pub starts: Vec<String>,
 }
 
 /// Gives an order to an instance, or to all processes of a worker kind.
@@ -225,6 +228,8 @@ pub async fn read(session: &mut Session, keys: &Keys) -> Result<Orders, Error> {
             if let Some(order) = parse(&value) {
                 found.orders.insert(target.to_owned(), order);
             }
+        } else if let Some(worker) = field.strip_prefix(WISH) {
+            found.starts.push(worker.to_owned());
         } else if let Some(spawn) =
             field.strip_prefix(SPAWN).and_then(|_| serde_json::from_slice(&value).ok())
         {

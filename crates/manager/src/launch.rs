@@ -44,6 +44,7 @@ pub(crate) fn stages(common: &CommonArgs, settings: &Settings) -> io::Result<Vec
     let directory = program_directory()?;
     let enrol = |worker: &'static Worker| Enrolled {
         worker: worker.name,
+        lazy: settings.chosen.lazy.contains(&worker.name),
         launch: Launch {
             program: directory.join(worker.program),
             arguments: Vec::new(),
@@ -56,9 +57,12 @@ pub(crate) fn stages(common: &CommonArgs, settings: &Settings) -> io::Result<Vec
             },
         },
     };
-    let mut workers = settings.chosen.workers.iter().copied().map(enrol);
-    let first: Vec<_> = workers.by_ref().take(1).collect();
-    let others: Vec<_> = workers.collect();
+    let workers = settings.chosen.workers.iter().copied().map(enrol);
+    // Nobody waits for one that is not started.
+    let (lazy, started): (Vec<_>, Vec<_>) = workers.partition(|one| one.lazy);
+    let mut started = started.into_iter();
+    let first: Vec<_> = started.by_ref().take(1).collect();
+    let others: Vec<_> = started.chain(lazy).collect();
     Ok([first, others].into_iter().filter(|stage| !stage.is_empty()).collect())
 }
 

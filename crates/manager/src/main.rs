@@ -2,6 +2,7 @@
 
 mod api;
 mod archive;
+mod census;
 mod checker;
 mod child;
 mod cli;
@@ -22,6 +23,7 @@ mod notify;
 mod observation;
 mod observer;
 mod parent;
+mod registrar;
 mod restart;
 mod roll;
 mod roster;
@@ -35,6 +37,7 @@ mod steward;
 mod supervisor;
 mod telemetry;
 mod totals;
+mod wake;
 
 fn main() -> std::process::ExitCode {
     cli::main()

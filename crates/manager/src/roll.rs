@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum State {
+    /// It is started when somebody needs it.
+    Lazy,
     /// Its turn in the ordered start has not come.
     Waiting,
     /// Its process runs and has not said that it is ready.
@@ -36,6 +38,10 @@ impl State {
 }
 
 /// One child as everybody may see it.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is shown by itself and none follows another"
+)]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ChildView {
     /// The worker's name.
@@ -62,6 +68,9 @@ pub(crate) struct ChildView {
     pub(crate) silent: bool,
     /// Somebody wants it to run: it was not told to stay away.
     pub(crate) wanted: bool,
+    /// It is started when somebody needs it, and not before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) lazy: bool,
     /// How whoever asked for it calls it, where it is one more than the fleet starts by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) spawn: Option<String>,
@@ -86,7 +95,7 @@ impl Roll {
     /// Whether nobody is waited for any more: each child is ready, late, or down for good.
     pub(crate) fn start_is_over(&self) -> bool {
         self.children.iter().all(|child| match child.state {
-            State::Running | State::Stopping | State::Stopped | State::Failed => true,
+            State::Lazy | State::Running | State::Stopping | State::Stopped | State::Failed => true,
             State::Starting | State::Restarting => child.late,
             State::Waiting => false,
         })

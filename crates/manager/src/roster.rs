@@ -12,7 +12,7 @@ use printery_fleet::orders::Verb;
 use printery_harness::exit;
 
 use crate::notify::Notice;
-use crate::restart::{Decision, Exit, RestartPolicy};
+use crate::restart::{Decision, Exit, History, RestartPolicy};
 use crate::roll::{Roll, State};
 use slot::{After, Slot};
 
@@ -178,6 +178,33 @@ impl Roster {
         Some(decision)
     }
 
+    /// Keeps a child from being started before somebody needs it.
+    pub(crate) fn set_lazy(&mut self, place: usize) {
+        if let Some(slot) = self.slots.get_mut(place) {
+            slot.set_lazy();
+        }
+    }
+
+    /// Has a child started that is lazy and does not run; somebody needs it now.
+    pub(crate) fn need(&mut self, place: usize) -> Vec<Action> {
+        let running = self.phase == Phase::Running;
+        let Some(slot) = self.slots.get_mut(place).filter(|slot| running && slot.view.lazy) else {
+            return Vec::new();
+        };
+        if !matches!(slot.view.state, State::Lazy | State::Stopped | State::Failed) {
+            return Vec::new();
+        }
+        slot.history = History::default();
+        slot.view.problem = None;
+        slot.view.wanted = true;
+        vec![Action::Start(place)]
+    }
+
+    /// Restarts of a child in a row since it was last stable.
+    pub(crate) fn restarts_in_a_row(&self, place: usize) -> u32 {
+        self.slots.get(place).map_or(0, |slot| slot.history.restarts)
+    }
+
     /// Enrols one more process of a worker, which the caller starts at once; none while all of them
     /// are being stopped.
     pub(crate) fn enrol(&mut self, worker: &str, spawn: String) -> Option<usize> {
@@ -230,7 +257,7 @@ impl Roster {
         let drain = Drain { told: None, next_at: now + ECHO_GRACE, deadline };
         self.phase = Phase::Draining(drain);
         for slot in &mut self.slots {
-            if matches!(slot.view.state, State::Waiting | State::Restarting) {
+            if matches!(slot.view.state, State::Lazy | State::Waiting | State::Restarting) {
                 slot.view.state = State::Stopped;
                 slot.restart_at = None;
             }

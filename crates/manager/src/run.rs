@@ -21,6 +21,7 @@ use tokio::time::Instant;
 use crate::api::desk::Desk;
 use crate::api::guard::Guard;
 use crate::api::{self, Api};
+use crate::census::Census;
 use crate::checker::Checker;
 use crate::collector::{Collected, Collector};
 use crate::groups::{self, PartitionStreams};
@@ -28,6 +29,7 @@ use crate::janitor::{Janitor, Retention};
 use crate::launch;
 use crate::leadership::{Lead, Leadership, own_name};
 use crate::leftovers;
+use crate::registrar::Registrar;
 use crate::roster::Ending;
 use crate::settings::{ManagerArgs, Settings};
 use crate::snapshot::Facts;
@@ -38,7 +40,8 @@ use crate::telemetry;
 /// This program's name, before everything it says on standard error.
 const PROGRAM: &str = "printery-workers";
 
-/// How long giving the lead back may keep a manager that has ended. 1 s: it ends by itself as well.
+/// How long giving the lead back, and what is still to be put on record, may keep a manager that has
+/// ended. 1 s: the others find out by themselves as well.
 const GIVE_BACK: Duration = Duration::from_secs(1);
 
 /// Why the manager ends before it was told to: the exit code and what to say.
@@ -110,7 +113,7 @@ async fn manage(common: &CommonArgs, settings: &Settings) -> Result<Ending, Abor
         Abort::new(exit::USAGE, format!("--redis-url (REDIS_URL): {error}"))
     })?;
 
-    let supervisor = launch::stages(common, settings)
+    let mut supervisor = launch::stages(common, settings)
         .and_then(|stages| Supervisor::try_new(settings.plan, stages))
         .map_err(|error| Abort::new(exit::FAILED, format!("cannot prepare workers: {error}")))?;
     let archive = launch::archive(common, settings.archive.as_deref(), partitions.home())
@@ -143,14 +146,21 @@ async fn manage(common: &CommonArgs, settings: &Settings) -> Result<Ending, Abor
     let draining = shutdown.clone();
     leading.spawn(leadership.run(async move { draining.reached(Phase::Draining).await }));
     background.spawn(janitor(&partitions, settings, lead.clone()).run());
-    let kinds = settings.chosen.workers.iter().map(|worker| worker.name).collect();
-    background.spawn(Steward::new(partitions.home(), supervisor.commands(), kinds, lead).run());
+    background.spawn(Census::new(partitions.home(), settings.thresholds, lead.clone()).run());
+    if let Some(news) = supervisor.news() {
+        leading.spawn(Registrar::new(partitions.home(), news).run());
+    }
+    background.spawn(
+        Steward::new(partitions.home(), supervisor.commands(), &settings.chosen, (lead, &name))
+            .run(),
+    );
     background.spawn(upkeep(recorder));
     let ending = supervise(supervisor, shutdown, &collected).await;
     // Last, so that it sees what the workers settled while they stopped.
     archive.stop().await;
-    if tokio::time::timeout(GIVE_BACK, leading.join_next()).await.is_err() {
-        tracing::debug!("the lead is free when its time is over");
+    let written = async { while leading.join_next().await.is_some() {} };
+    if tokio::time::timeout(GIVE_BACK, written).await.is_err() {
+        tracing::debug!("not everything is on record, the lead is free when its time is over");
     }
     Ok(ending)
 }

@@ -19,7 +19,8 @@ const OTHERS: [&str; 4] = ["go", "python", "external", "off"];
 pub(crate) struct Said {
     /// Only these: `PRINTERY_SERVICES`, names separated by commas.
     pub(crate) services: Option<String>,
-    /// What applies after that: `PRINTERY_OVERRIDE_SERVICES`, `name=true|false` separated by commas.
+    /// What applies after that: `PRINTERY_OVERRIDE_SERVICES`, `name=true|lazy|false` separated by
+    /// commas.
     pub(crate) overrides: Option<String>,
     /// `WORKER_OWNER_<PROGRAM>`, by worker.
     pub(crate) owners: BTreeMap<&'static str, String>,
@@ -30,10 +31,29 @@ pub(crate) struct Said {
 pub(crate) struct Chosen {
     /// The workers to start, in the order of their start.
     pub(crate) workers: Vec<&'static Worker>,
+    /// Those of them that are not started before somebody needs them.
+    pub(crate) lazy: Vec<&'static str>,
     /// Those that are not started, each with the reason.
     pub(crate) disabled: BTreeMap<String, String>,
     /// What somebody should look at.
     pub(crate) warnings: Vec<String>,
+}
+
+/// What was said of one worker, whatever the list says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wish {
+    /// Start it.
+    Start,
+    /// Start it when somebody needs it.
+    WhenNeeded,
+    /// Do not start it.
+    LeaveOut,
+}
+
+impl Wish {
+    fn is_wanted(self) -> bool {
+        self != Self::LeaveOut
+    }
 }
 
 /// The variable that names a worker's owner.
@@ -49,11 +69,12 @@ pub(crate) fn choose(candidates: &[&'static Worker], said: &Said) -> Chosen {
     let overridden = overrides(said.overrides.as_deref(), &mut chosen.warnings);
     let named = |worker: &&'static Worker| {
         let listed = listed.as_ref().is_some_and(|names| names.contains(&worker.name));
-        !candidates.is_empty() && overridden.get(worker.name).copied().unwrap_or(listed)
+        !candidates.is_empty() && overridden.get(worker.name).map_or(listed, |it| it.is_wanted())
     };
     for worker in candidates.iter().copied().chain(ON_DEMAND.into_iter().filter(named)) {
         let is_listed = listed.as_ref().is_none_or(|names| names.contains(&worker.name));
-        let wanted = overridden.get(worker.name).copied().unwrap_or(is_listed);
+        let overridden = overridden.get(worker.name).copied();
+        let wanted = overridden.map_or(is_listed, Wish::is_wanted);
         let owner = said.owners.get(worker.name).map(|owner| owner.trim().to_ascii_lowercase());
         let reason = match owner.as_deref() {
             None if wanted => None,
@@ -83,7 +104,12 @@ pub(crate) fn choose(candidates: &[&'static Worker], said: &Said) -> Chosen {
             }
         };
         match reason {
-            None => chosen.workers.push(worker),
+            None => {
+                chosen.workers.push(worker);
+                if overridden == Some(Wish::WhenNeeded) {
+                    chosen.lazy.push(worker.name);
+                }
+            }
             Some(reason) => {
                 chosen.disabled.insert(worker.name.to_owned(), reason);
             }
@@ -97,16 +123,17 @@ fn names(list: &str, warnings: &mut Vec<String>) -> Vec<&'static str> {
     words.filter_map(|word| known("PRINTERY_SERVICES", word, warnings)).collect()
 }
 
-fn overrides(list: Option<&str>, warnings: &mut Vec<String>) -> BTreeMap<&'static str, bool> {
+fn overrides(list: Option<&str>, warnings: &mut Vec<String>) -> BTreeMap<&'static str, Wish> {
     let mut found = BTreeMap::new();
     let words = list.unwrap_or_default().split(',').map(str::trim);
     for word in words.filter(|word| !word.is_empty()) {
         let wanted = match word.split_once('=').map(|(name, said)| (name.trim(), said.trim())) {
-            Some((name, "true")) => (name, true),
-            Some((name, "false")) => (name, false),
+            Some((name, "true")) => (name, Wish::Start),
+            Some((name, "lazy")) => (name, Wish::WhenNeeded),
+            Some((name, "false")) => (name, Wish::LeaveOut),
             Some(_) | None => {
                 warnings.push(format!(
-                    "PRINTERY_OVERRIDE_SERVICES: {word:?} must be NAME=true or NAME=false"
+                    "PRINTERY_OVERRIDE_SERVICES: {word:?} must be NAME=true, NAME=lazy or NAME=false"
                 ));
                 continue;
             }
@@ -180,6 +207,14 @@ mod tests {
         assert_eq!(started(&refused), [""; 0]);
         let said = Said { overrides: Some("shield=true".to_owned()), ..Said::default() };
         assert_eq!(choose(&[], &said).workers.len(), 0, "a control plane starts nobody");
+    }
+
+    #[test]
+    fn a_lazy_worker_is_among_those_that_are_started_but_not_yet() {
+        let found = chosen(None, Some("notifier=lazy,shield-listener=lazy"), &[]);
+        assert_eq!(started(&found).len(), 5);
+        assert_eq!(found.lazy, ["notifier", "shield-listener"]);
+        assert_eq!(found.warnings.len(), 0, "{:?}", found.warnings);
     }
 
     #[test]

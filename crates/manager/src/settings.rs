@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::Args;
 use printery_config::{Engine, Fleet};
-use printery_events::topology::{WORKERS, Worker, every};
+use printery_events::topology::Worker;
 use printery_harness::Problems;
 use printery_harness::args::{CommonArgs, environment, secret_from_file, unset_blanks};
 use printery_harness::settings::{Defaults, Settings as Shared};
@@ -17,9 +17,15 @@ use secrecy::SecretString;
 use crate::api::access::Tokens;
 use crate::api::guard::Guard;
 use crate::archive::plan::ArchiveArgs;
+use crate::census::Thresholds;
 use crate::restart::RestartPolicy;
 use crate::roster::Plan;
 use crate::services::{Chosen, Said, choose, owner_variable};
+
+mod mode;
+
+pub(crate) use mode::Mode;
+use mode::worker_words;
 
 /// Where the manager serves HTTP when nobody says.
 pub(crate) const HTTP_ADDR: &str = "127.0.0.1:8082";
@@ -87,37 +93,6 @@ impl ManagerArgs {
     }
 }
 
-/// What is started.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Mode {
-    /// Every worker, as children.
-    All,
-    /// One worker.
-    One(&'static Worker),
-    /// No worker: control plane only.
-    ControlPlane,
-}
-
-impl Mode {
-    /// The workers that this manager starts, in their order.
-    pub(crate) fn workers(self) -> Vec<&'static Worker> {
-        match self {
-            Self::All => WORKERS.to_vec(),
-            Self::One(worker) => vec![worker],
-            Self::ControlPlane => Vec::new(),
-        }
-    }
-
-    /// The value of `--worker` that means this.
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::All => "all",
-            Self::One(worker) => worker.name,
-            Self::ControlPlane => "none",
-        }
-    }
-}
-
 /// Everything that the manager needs to know before it starts.
 pub(crate) struct Settings {
     /// What it shares with workers.
@@ -132,6 +107,8 @@ pub(crate) struct Settings {
     pub(crate) plan: Plan,
     /// How often children are asked for their health.
     pub(crate) health_check_interval: Duration,
+    /// After which silence something is said about a process.
+    pub(crate) thresholds: Thresholds,
     /// Who may ask the API; none where HTTP is off.
     pub(crate) guard: Option<Guard>,
     /// Where jobs are kept beyond Redis; none where they are not.
@@ -163,6 +140,10 @@ impl Settings {
             Duration::from_secs(30),
         );
         let health_check_interval = read.health_check_interval(own);
+        let thresholds = Thresholds::read(&environment).unwrap_or_else(|problems| {
+            read.problems.extend(problems);
+            Thresholds::default()
+        });
         let is_manager = supervised || !matches!(mode, Mode::One(_));
         let guard = if is_manager { read.guard(&common) } else { None };
         let archive = read.archive(&own.archive);
@@ -178,6 +159,7 @@ impl Settings {
                     chosen,
                     plan,
                     health_check_interval,
+                    thresholds,
                     guard,
                     archive,
                 })
@@ -372,16 +354,6 @@ impl Reader {
         self.problems.extend(problems.into_iter().map(named));
         None
     }
-}
-
-/// The values of `--worker`, for people.
-fn worker_words() -> String {
-    let mut words = vec!["all".to_owned(), "none".to_owned()];
-    for worker in every() {
-        words.push(worker.name.to_owned());
-        words.extend(worker.aliases.iter().map(|alias| (*alias).to_owned()));
-    }
-    words.join(", ")
 }
 
 #[cfg(test)]

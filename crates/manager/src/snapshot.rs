@@ -186,6 +186,7 @@ impl WorkerState {
     /// The word shown to people.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
+            Self::Here(State::Lazy) => "lazy",
             Self::Here(State::Waiting) => "waiting",
             Self::Here(State::Starting) => "starting",
             Self::Here(State::Running) => "running",

@@ -34,6 +34,7 @@ pub(crate) fn child(worker: &str, state: State) -> ChildView {
         late: false,
         silent: false,
         wanted: true,
+        lazy: false,
         spawn: None,
     }
 }

@@ -7,15 +7,18 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use printery_fleet::orders::{Spawn, Verb};
+use printery_harness::exit;
 use printery_harness::own_process::{SPAWN_VARIABLE, name_of};
 use printery_harness::shutdown::{Phase, Shutdown};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::child::{Child, Launch, Order, Report, Reporter};
+use crate::notify::Notice;
 use crate::parent::Parent;
+use crate::registrar::{Ended, How, News};
 use crate::restart::{Decision, Exit};
-use crate::roll::Roll;
+use crate::roll::{ChildView, Roll, State};
 use crate::roster::{Action, Ending, Plan, Roster};
 use crate::socket_directory::SocketDirectory;
 use crate::telemetry;
@@ -32,6 +35,8 @@ pub(crate) struct Enrolled {
     pub(crate) worker: &'static str,
     /// How its process is started.
     pub(crate) launch: Launch,
+    /// Whether that waits until somebody needs it.
+    pub(crate) lazy: bool,
 }
 
 /// What somebody wants of the children.
@@ -41,6 +46,8 @@ pub(crate) enum Command {
     Obey(String, Verb),
     /// One more process.
     Spawn(Spawn),
+    /// A worker that is started when somebody needs it.
+    Need(String),
 }
 
 /// The task that owns the children.
@@ -59,6 +66,8 @@ pub(crate) struct Supervisor {
     roll: watch::Sender<Roll>,
     commanding: mpsc::UnboundedSender<Command>,
     commands: mpsc::UnboundedReceiver<Command>,
+    news: mpsc::UnboundedSender<News>,
+    told: Option<mpsc::UnboundedReceiver<News>>,
 }
 
 impl Supervisor {
@@ -69,8 +78,12 @@ impl Supervisor {
     pub(crate) fn try_new(plan: Plan, stages: Vec<Vec<Enrolled>>) -> std::io::Result<Self> {
         let names: Vec<Vec<&str>> =
             stages.iter().map(|stage| stage.iter().map(|one| one.worker).collect()).collect();
-        let roster = Roster::new(plan, &names);
+        let mut roster = Roster::new(plan, &names);
         let enrolled: Vec<_> = stages.into_iter().flatten().collect();
+        for (place, _) in enrolled.iter().enumerate().filter(|(_, one)| one.lazy) {
+            roster.set_lazy(place);
+        }
+        let (news, told) = mpsc::unbounded_channel();
         let (reporting, inbox) = mpsc::channel(INBOX);
         let (commanding, commands) = mpsc::unbounded_channel();
         Ok(Self {
@@ -86,12 +99,19 @@ impl Supervisor {
             tending: JoinSet::new(),
             spawned: 0,
             parent: Parent::from_environment(Instant::now()),
+            news,
+            told: Some(told),
         })
     }
 
     /// Where to say what somebody wants of the children.
     pub(crate) fn commands(&self) -> mpsc::UnboundedSender<Command> {
         self.commanding.clone()
+    }
+
+    /// What happens to the children, for whoever puts it on record; once.
+    pub(crate) fn news(&mut self) -> Option<mpsc::UnboundedReceiver<News>> {
+        self.told.take()
     }
 
     /// The children as they are, now and after every change.
@@ -178,7 +198,7 @@ impl Supervisor {
     }
 
     fn start(&mut self, place: usize) {
-        let Some(Enrolled { worker, launch }) = self.enrolled.get(place) else { return };
+        let Some(Enrolled { worker, launch, .. }) = self.enrolled.get(place) else { return };
         self.spawned += 1;
         // A name never used before: what an earlier process still sends goes nowhere.
         let name = format!("{worker}.{}", self.spawned);
@@ -196,6 +216,7 @@ impl Supervisor {
             Err(error) => {
                 let problem = format!("cannot start {}: {error}", launch.program.display());
                 tracing::error!(worker, "{problem}");
+                self.tell(News::NotStarted(worker, problem.clone()));
                 self.roster.not_spawned(place, problem);
             }
         }
@@ -204,6 +225,13 @@ impl Supervisor {
     fn obey(&mut self, command: Command) {
         match command {
             Command::Spawn(spawn) => self.enrol(&spawn),
+            Command::Need(worker) => {
+                let is_it = |one: &Enrolled| one.lazy && one.worker == worker;
+                if let Some(place) = self.enrolled.iter().position(is_it) {
+                    let actions = self.roster.need(place);
+                    self.act(actions);
+                }
+            }
             Command::Obey(whom, verb) => {
                 for (place, child) in self.roster.roll().children.iter().enumerate() {
                     let is_it =
@@ -232,7 +260,7 @@ impl Supervisor {
         let mut launch = like.launch;
         let told = serde_json::to_string(spawn).unwrap_or_default();
         launch.environment.push((SPAWN_VARIABLE.to_owned(), Some(told.into())));
-        self.enrolled.push(Enrolled { worker: like.worker, launch });
+        self.enrolled.push(Enrolled { worker: like.worker, launch, lazy: false });
         self.hands.push(None);
         tracing::info!(worker = like.worker, id = spawn.id, "one more was asked for");
         self.act(vec![Action::Start(place)]);
@@ -248,7 +276,12 @@ impl Supervisor {
 
     fn hear(&mut self, place: usize, report: Report) {
         match report {
-            Report::Said(notice) => self.roster.said(place, notice),
+            Report::Said(notice) => {
+                if notice == Notice::Ready {
+                    self.tell(News::Ready(self.name(place)));
+                }
+                self.roster.said(place, notice);
+            }
             Report::Silent => {
                 tracing::warn!(worker = self.name(place), "worker is silent: watchdog missed");
                 telemetry::health_check_failed(self.name(place));
@@ -261,7 +294,13 @@ impl Supervisor {
 
     fn ended(&mut self, place: usize, exit: Exit) {
         let chance = rand::random_range(-1.0..=1.0);
+        let before = self.roster.roll().children.get(place).cloned();
         let decision = self.roster.exited(place, exit, Instant::now(), chance);
+        if let Some(before) = before {
+            let restarts = self.roster.restarts_in_a_row(place);
+            let ended = ended(self.name(place), &before, exit, (decision, restarts));
+            self.tell(News::Ended(ended));
+        }
         let worker = self.name(place);
         match decision {
             None => tracing::info!(worker, %exit, "worker stopped"),
@@ -276,9 +315,39 @@ impl Supervisor {
         }
     }
 
+    fn tell(&self, news: News) {
+        if self.news.send(news).is_err() {
+            tracing::debug!("nobody puts on record what happens to the children");
+        }
+    }
+
     fn name(&self, place: usize) -> &'static str {
         self.enrolled.get(place).map_or("", |one| one.worker)
     }
+}
+
+/// What there is to put on record about a child that has ended.
+fn ended(
+    worker: &'static str,
+    before: &ChildView,
+    exit: Exit,
+    (decision, restarts): (Option<Decision>, u32),
+) -> Ended {
+    let clean = matches!(exit, Exit::Code(exit::DONE | exit::DEADLINE));
+    let how = match (before.state, decision) {
+        (_, None) if clean => How::Left,
+        (_, None) => How::Killed,
+        (State::Starting, Some(_)) => How::NeverReady,
+        (_, Some(Decision::Stop)) => How::Left,
+        (_, Some(_)) => How::Crashed,
+    };
+    let (restart, result) = match decision {
+        Some(Decision::Restart { after, .. }) => (Some((restarts, after)), "restart".to_owned()),
+        Some(Decision::Fail(why)) => (None, why.to_string()),
+        Some(Decision::Stop) | None => (None, "left".to_owned()),
+    };
+    let (pid, spawn) = (before.pid, before.spawn.clone());
+    Ended { worker, pid, spawn, exit: exit.to_string(), how, restart, result }
 }
 
 fn log_panic(joined: Result<(), tokio::task::JoinError>) {

@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use super::*;
 use crate::child::OnSilence;
 use crate::restart::RestartPolicy;
-use crate::roll::{ChildView, State};
 
 const SLEEP: &str = "exec sleep 600";
 
@@ -80,7 +79,7 @@ fn enrolled(worker: &'static str, script: &str) -> Enrolled {
         watchdog: Duration::from_secs(600),
         on_silence: OnSilence::Kill,
     };
-    Enrolled { worker, launch }
+    Enrolled { worker, launch, lazy: false }
 }
 
 fn kill(pid: Option<u32>) {

@@ -127,12 +127,13 @@ fn redis(redis: &RedisView, now: Timestamp) -> Part {
 }
 
 fn worker(worker: &WorkerView, state: ChildState) -> Part {
-    use ChildState::{Failed, Restarting, Running, Starting, Stopped, Stopping, Waiting};
+    use ChildState::{Failed, Lazy, Restarting, Running, Starting, Stopped, Stopping, Waiting};
     let status = match state {
         Running if worker.problem.is_some() => Wellness::Failing,
         // Its own check fails while it cannot reach Redis, which is a part of its own here.
         Running if worker.check.is_some() => Wellness::Degraded,
-        Running => Wellness::Ok,
+        // Nobody needs it.
+        Running | Lazy => Wellness::Ok,
         Failed => Wellness::Failing,
         Waiting | Starting | Restarting | Stopping | Stopped => Wellness::Degraded,
     };
@@ -146,7 +147,11 @@ fn readiness(snapshot: &Snapshot) -> Readiness {
     if !(snapshot.redis.up && snapshot.redis.groups_exist) {
         waiting_for.push("redis".to_owned());
     }
-    let here = snapshot.workers.iter().filter(|worker| !worker.state.is_elsewhere());
+    let lazy = WorkerState::Here(ChildState::Lazy);
+    let here = snapshot
+        .workers
+        .iter()
+        .filter(|worker| !worker.state.is_elsewhere() && worker.state != lazy);
     waiting_for.extend(here.filter(|worker| !worker.ready).map(|worker| worker.worker.clone()));
     if snapshot.manager.state == ManagerState::Draining {
         waiting_for.push("nothing: the fleet is stopping".to_owned());

@@ -19,6 +19,7 @@ use crate::api::Api;
 use crate::api::access::Caller;
 use crate::api::error::{ApiError, json_body};
 use crate::jobs::{self, NotTriggered, Page, Refusal, Status};
+use crate::wake::{self, Asleep};
 
 /// Jobs of an answer when nobody says.
 const LIMIT: usize = 10;
@@ -95,6 +96,10 @@ pub(crate) async fn trigger(
         ));
     }
     let mut target = api.desk.target();
+    let asleep = wake::is_asleep(&api.roll.borrow(), worker);
+    if asleep && let Err(why) = wake::wake(&mut target, worker).await {
+        return not_awake(why);
+    }
     match jobs::trigger(&mut target, worker, &order.parameters, &caller.actor(None)).await {
         Ok(triggered) => {
             let answer = json!({
@@ -116,6 +121,26 @@ pub(crate) async fn trigger(
             Ok(answer)
         }
     }
+}
+
+/// What is said where the worker does not run that would have to do the job.
+fn not_awake(why: Asleep) -> Result<Response, ApiError> {
+    let seconds = match &why {
+        Asleep::Cooldown(cooldown) => cooldown.seconds().to_string(),
+        Asleep::Failed(..) => AGAIN.to_owned(),
+        Asleep::Unknown(_) => String::new(),
+    };
+    let message = why.to_string();
+    if let Asleep::Unknown(failure) = why {
+        return Err(failure.into());
+    }
+    let code = "SERVICE_UNAVAILABLE";
+    let refusal = ApiError::new(StatusCode::SERVICE_UNAVAILABLE, code, message);
+    let mut answer = refusal.into_response();
+    if let Ok(seconds) = HeaderValue::from_str(&seconds) {
+        answer.headers_mut().insert(header::RETRY_AFTER, seconds);
+    }
+    Ok(answer)
 }
 
 /// Answers `GET /api/pipelines/:worker/jobs`.

@@ -1,4 +1,5 @@
-//! `printery-workers breaker`: the circuits of the receivers, and closing one by hand.
+//! `printery-workers breaker`: the circuits of the receivers and of the workers' starts, and closing one
+//! by hand.
 //!
 //! A circuit opens after failures in a row, so that a dead receiver is left alone by all replicas
 //! together; it closes by itself with the first answer. Partitions have circuits of their own.
@@ -6,8 +7,10 @@
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
+use printery_events::topology::{Worker, every};
 use printery_fleet::Records;
 use printery_fleet::destinations::{CircuitState, Destination, Standing};
+use printery_fleet::starts::Starts;
 use printery_harness::args::CommonArgs;
 use printery_streams::Clock;
 use serde_json::{Value, json};
@@ -39,7 +42,7 @@ pub(crate) struct ListArgs {
 /// Which one.
 #[derive(Debug, Args)]
 pub(crate) struct ResetArgs {
-    /// The receiver
+    /// The receiver, or `start:<worker>`
     #[arg(value_name = "RECEIVER")]
     receiver: String,
     #[command(flatten)]
@@ -71,6 +74,14 @@ pub(crate) async fn circuits(
     let clock = Clock::default();
     clock.read(&mut target.session).await?;
     let mut rows = Vec::new();
+    let home = target.partitions.home();
+    for worker in every() {
+        let standing = Starts::of(home, worker.name).standing().await?;
+        if standing.failures > 0 {
+            let name = format!("start:{}", worker.name);
+            rows.push((name, home.keys.prefix().to_owned(), standing));
+        }
+    }
     for name in target.fleet.receivers.keys() {
         for partition in target.partitions.all() {
             let records = Records::of(partition, target.partitions.home());
@@ -95,7 +106,7 @@ async fn list(target: &mut Target, args: &ListArgs) -> Result<(), Failure> {
             .collect();
         return Ok(target.out.json(&json!({ "breakers": shown }))?);
     }
-    let mut table = Table::new(&["RECEIVER", "STATE", ">FAILURES", "TRIED AGAIN IN"]);
+    let mut table = Table::new(&["TARGET", "STATE", ">FAILURES", "TRIED AGAIN IN"]);
     for (receiver, _, standing) in &rows {
         let state = standing.circuit(now_ms);
         let tone = if state == CircuitState::Closed { Tone::Good } else { Tone::Bad };
@@ -113,16 +124,20 @@ async fn list(target: &mut Target, args: &ListArgs) -> Result<(), Failure> {
 
 async fn reset(target: &mut Target, args: &ResetArgs) -> Result<(), Failure> {
     let name = args.receiver.as_str();
-    if !target.fleet.receivers.contains_key(name) {
+    let worker = name.strip_prefix("start:").and_then(Worker::find);
+    if worker.is_none() && !target.fleet.receivers.contains_key(name) {
         let known: Vec<&str> = target.fleet.receivers.keys().map(String::as_str).collect();
         return Err(Failure::usage(format!(
-            "there is no receiver {name:?}; the fleet file has {}",
+            "there is no receiver {name:?}; the fleet file has {}; a worker's starts are start:<worker>",
             known.join(", ")
         )));
     }
     let begun = args.actor.begins(target, "breaker reset", name, 1, String::new()).await?;
     let mut closed = 0;
-    for partition in target.partitions.all() {
+    if let Some(worker) = worker {
+        closed += u64::from(Starts::of(target.partitions.home(), worker.name).reset().await?);
+    }
+    for partition in target.partitions.all().filter(|_| worker.is_none()) {
         let records = Records::of(partition, target.partitions.home());
         closed += u64::from(Destination::of(&records, name).reset().await?);
     }

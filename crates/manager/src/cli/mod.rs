@@ -4,6 +4,7 @@
 //! file here, a variant of [`Verb`] and an arm of [`main`].
 
 mod approve;
+mod archive;
 mod audit;
 mod bench;
 pub(crate) mod breaker;
@@ -35,6 +36,7 @@ mod probe;
 mod publish;
 pub(crate) mod redis_cli;
 mod replay;
+mod restarts;
 pub(crate) mod sighting;
 mod status;
 pub(crate) mod table;
@@ -91,7 +93,11 @@ enum Verb {
     Worker(worker::WorkerVerb),
     /// Take away what processes that died have left behind
     Cleanup(cleanup::CleanupArgs),
-    /// List the circuits of receivers, and close one
+    /// File the lives of processes away that ended some time ago
+    Archive(archive::ArchiveArgs),
+    /// List which processes had to be started again, and why
+    Restarts(restarts::RestartsArgs),
+    /// List the circuits of receivers and of starts, and close one
     #[command(subcommand)]
     Breaker(breaker::BreakerVerb),
     /// Show and set how many tokens there are for processes that are asked for
@@ -165,6 +171,8 @@ pub(crate) fn main() -> ExitCode {
             worker::worker(&common, &verb, typed_worker(&matches).as_deref())
         }
         Some(Verb::Cleanup(args)) => cleanup::cleanup(&common, &args),
+        Some(Verb::Archive(args)) => archive::archive(&common, &args),
+        Some(Verb::Restarts(args)) => restarts::restarts(&common, &args),
         Some(Verb::Breaker(verb)) => breaker::breaker(&common, &verb),
         Some(Verb::Budget(verb)) => budget::budget(&common, &verb),
         Some(Verb::Inventory(args)) => inventory::inventory(&common, &args),

@@ -134,7 +134,7 @@ fn tone(state: WorkerState) -> Tone {
             Tone::Good
         }
         WorkerState::Here(State::Failed) | WorkerState::Elsewhere(Elsewhere::Absent) => Tone::Bad,
-        WorkerState::Elsewhere(Elsewhere::Disabled) => Tone::Dim,
+        WorkerState::Here(State::Lazy) | WorkerState::Elsewhere(Elsewhere::Disabled) => Tone::Dim,
         WorkerState::Here(
             State::Waiting | State::Starting | State::Restarting | State::Stopping | State::Stopped,
         ) => Tone::Warn,

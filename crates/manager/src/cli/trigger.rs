@@ -12,6 +12,7 @@ use crate::cli::failure::Failure;
 use crate::cli::operator::Actor;
 use crate::cli::target::{on_redis, worker_named};
 use crate::jobs::{self, NotTriggered};
+use crate::wake;
 
 /// What to ask for.
 #[derive(Debug, Args)]
@@ -36,6 +37,7 @@ pub(crate) fn trigger(common: &CommonArgs, args: &TriggerArgs) -> ExitCode {
         let worker = worker_named(&args.pipeline)?;
         let parameters = parameters(&args.parameters)?;
         let actor = args.actor.name();
+        wake::wish(target, worker).await?;
         let asked = jobs::trigger(target, worker, &parameters, &actor).await;
         let triggered = asked.map_err(|refused| match refused {
             NotTriggered::Invalid(problem) => Failure::usage(problem),

@@ -44,10 +44,20 @@ impl Slot {
             late: false,
             silent: false,
             wanted: true,
+            lazy: false,
             spawn: None,
         };
         let history = History::default();
         Self { view, stage, history, since: None, restart_at: None, after: None }
+    }
+
+    /// Keeps it from being started before somebody needs it.
+    pub(super) fn set_lazy(&mut self) {
+        // Of no stage: no start begins it.
+        self.stage = usize::MAX;
+        self.view.state = State::Lazy;
+        self.view.lazy = true;
+        self.view.wanted = false;
     }
 
     pub(super) fn is_gone(&self) -> bool {

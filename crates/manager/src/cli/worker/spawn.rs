@@ -100,6 +100,10 @@ pub(crate) async fn spawn(target: &mut Target, args: &SpawnArgs) -> Result<(), F
             let line = format!("{id} runs as {} (pid {} on {})", one.instance, one.pid, one.host);
             return Ok(target.out.line(line)?);
         }
+        let lives = lives::list(&mut target.session, &target.keys).await?;
+        if let Some(life) = lives.get(&id).filter(|life| life.state == State::Failed) {
+            return Err(Failure::failed(life.reason.clone()));
+        }
         if Instant::now() >= until {
             break;
         }
