@@ -77,6 +77,7 @@ require_servers() {
     # A mail server that encrypts after it has begun in clear text.
     if has apt-get; then install_package aiosmtpd python3-aiosmtpd; fi
     install_package nginx nginx-light nginx
+    install_package haproxy haproxy haproxy
     # Another prober, whose verdicts ours are compared with.
     if has apt-get; then install_package prometheus-blackbox-exporter prometheus-blackbox-exporter; fi
     # Whom the health-monitor asks for numbers.

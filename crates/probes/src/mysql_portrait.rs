@@ -139,7 +139,7 @@ impl Portrait {
 
 /// Reads the numbers of a version as servers say it.
 ///
-/// MariaDB before 11 says `5.5.5-` first on the wire, for replicas of old MySQLs.
+/// MariaDB before 11 says `5.5.5-` first on the wire, for old replicas.
 fn numbers(version: &str) -> Vec<u64> {
     let version = version.strip_prefix("5.5.5-").unwrap_or(version);
     let plain = version.split(|c: char| !c.is_ascii_digit() && c != '.').next().unwrap_or_default();

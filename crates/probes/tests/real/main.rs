@@ -8,10 +8,12 @@
 
 mod auth;
 mod grpc;
+mod haproxy;
 mod http_content;
 mod https;
 mod nginx;
 mod oracle;
+mod oracle_names;
 mod support;
 mod targets;
 mod tls;

@@ -19,14 +19,19 @@ use tokio::task::JoinSet;
 use crate::support::{Authority, Server, answer, egress, limits, respond};
 
 /// The other one.
-struct Blackbox {
+pub(crate) struct Blackbox {
     process: Process,
     port: u16,
     _folder: tempfile::TempDir,
 }
 
 impl Blackbox {
-    async fn start(authority: &Authority) -> Self {
+    pub(crate) async fn start(authority: &Authority) -> Self {
+        Self::with(authority, "").await
+    }
+
+    /// Starts it with more modules.
+    pub(crate) async fn with(authority: &Authority, more: &str) -> Self {
         let ca = authority.file().display().to_string();
         let modules = format!(
             "modules:\n  \
@@ -34,9 +39,12 @@ impl Blackbox {
              body: {{ prober: http, timeout: 20s, http: {{ preferred_ip_protocol: ip4, fail_if_body_not_matches_regexp: [operational] }} }}\n  \
              header: {{ prober: http, timeout: 20s, http: {{ preferred_ip_protocol: ip4, fail_if_header_not_matches: [{{ header: X-Shop, regexp: '^north$' }}] }} }}\n  \
              https: {{ prober: http, timeout: 20s, http: {{ preferred_ip_protocol: ip4, tls_config: {{ ca_file: '{ca}' }} }} }}\n  \
+             still: {{ prober: http, timeout: 20s, http: {{ preferred_ip_protocol: ip4, follow_redirects: false }} }}\n  \
+             anyone: {{ prober: http, timeout: 20s, http: {{ preferred_ip_protocol: ip4, tls_config: {{ insecure_skip_verify: true }} }} }}\n  \
+             grpc: {{ prober: grpc, timeout: 20s, grpc: {{ preferred_ip_protocol: ip4 }} }}\n  \
              tls: {{ prober: tcp, timeout: 20s, tcp: {{ preferred_ip_protocol: ip4, tls: true, tls_config: {{ ca_file: '{ca}' }} }} }}\n  \
              tcp: {{ prober: tcp, timeout: 20s, tcp: {{ preferred_ip_protocol: ip4 }} }}\n  \
-             smtp: {{ prober: tcp, timeout: 20s, tcp: {{ preferred_ip_protocol: ip4, query_response: [{{ expect: '^220 ' }}] }} }}\n"
+             smtp: {{ prober: tcp, timeout: 20s, tcp: {{ preferred_ip_protocol: ip4, query_response: [{{ expect: '^220 ' }}] }} }}\n{more}"
         );
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("blackbox.yml");
@@ -66,7 +74,7 @@ impl Blackbox {
     }
 
     /// Asserts that both say the same.
-    async fn agrees(&self, module: &str, target: &str, ours: &Report) {
+    pub(crate) async fn agrees(&self, module: &str, target: &str, ours: &Report) {
         let theirs = self.ask(module, target, "probe_success").await > 0.5;
         assert_eq!(ours.outcome == Outcome::Pass, theirs, "{module} {target}: {ours:?}");
     }
@@ -131,6 +139,8 @@ async fn http_answers_of_every_status_header_and_body() {
             let url = format!("{base}/chain/{left}/{status}");
             let probe = HttpProbe::try_new(&url).unwrap();
             blackbox.agrees("http", &url, &ask(&probe).await).await;
+            let probe = HttpProbe { follow: Some(0), ..probe };
+            blackbox.agrees("still", &url, &ask(&probe).await).await;
         }
     }
 }
@@ -158,6 +168,9 @@ async fn certificates_good_and_bad() {
         let mut probe = HttpProbe::try_new(&url).unwrap();
         probe.trust = Some(trust.clone());
         blackbox.agrees("https", &url, &ask(&probe).await).await;
+
+        probe.trust = Some(Trust::anyone());
+        blackbox.agrees("anyone", &url, &ask(&probe).await).await;
 
         let mut probe = TlsProbe::new("127.0.0.1", server.address.port());
         probe.trust = Some(trust);
