@@ -21,6 +21,7 @@ mod grpc;
 mod health;
 pub mod import;
 mod inhibit;
+mod instances;
 mod interpolate;
 mod mysql;
 pub mod needs;
@@ -78,6 +79,7 @@ pub use health::{
     Threshold, Trigger, VerdictRules,
 };
 pub use inhibit::Inhibit;
+pub use instances::{Instances, Targets};
 pub use interpolate::Env;
 pub use mysql::{MysqlProbe, MysqlRole};
 pub use needs::FollowDepth;

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::address::{HostPort, TargetUrl};
 use crate::health::Monitor;
+use crate::instances::Instances;
 use crate::node::{Node, Value};
 use crate::probe::{self, HttpDefaults, Limits, StatusSet};
 use crate::reader::Refers;
@@ -47,6 +48,8 @@ pub struct Service {
     pub owner: Option<String>,
     /// Free labels.
     pub labels: BTreeMap<String, String>,
+    /// Its instances, where they are asked one by one.
+    pub instances: Option<Instances>,
 }
 
 /// Holds what services start from.
@@ -91,8 +94,9 @@ impl Service {
             monitor,
             owner: table.text("owner").or_else(|| from.owner.clone()),
             labels: labels(&mut table),
+            instances: Instances::read(&mut table),
         };
-        table.later(&["targets", "quorum", "extends"]);
+        table.later(&["extends"]);
         table.close();
         service
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use printery_config::{
     Authorities, Background, EndpointSpec, Fleet, GrpcTransport, RecordKind, RedisRole, StartTls,
-    TlsVersion,
+    Targets, TlsVersion,
 };
 
 fn fleet(endpoint: &str) -> Result<Fleet, Vec<String>> {
@@ -163,4 +163,33 @@ fn a_mysql_is_an_endpoint_and_a_need_has_its_time() {
                 services: { a: { requires: [{ name: e, for: [never] }] } }\n";
     let why = Fleet::parse("f", text, &|_| None).unwrap_err().to_string();
     assert!(why.contains("must hold `deploy`, `runtime` or both"), "{why}");
+}
+
+#[test]
+fn instances_are_listed_or_looked_up_and_so_many_must_work() {
+    let service = |keys: &str| {
+        let text = format!("version: 1\nfleet: t\nservices:\n  a: {{ tcp: 'a:1', {keys} }}\n");
+        Fleet::parse("f", &text, &|_| None)
+            .map(|mut fleet| fleet.services.remove("a").unwrap().instances)
+            .map_err(|problems| problems.to_string())
+    };
+    let listed = service("targets: ['10.0.0.1:1', 'b:2'], quorum: 80%").unwrap().unwrap();
+    assert!(matches!(&listed.targets, Targets::Listed(two) if two.len() == 2), "{listed:?}");
+    assert!((listed.quorum - 0.8).abs() < 1e-9);
+    let srv = service("targets: _http._tcp.a.svc").unwrap().unwrap();
+    let name = "_http._tcp.a.svc".to_owned();
+    assert_eq!(srv.targets, Targets::Srv { name, nameserver: None });
+    assert!((srv.quorum - 1.0).abs() < 1e-9);
+    assert_eq!(service("labels: {}").unwrap(), None);
+    for (keys, why) in [
+        ("quorum: 50%", "`services.a.quorum` needs `services.a.targets`"),
+        ("targets: []", "must name an instance"),
+        ("targets: ['b']", "services.a.targets"),
+        ("targets: ['b:1', 'b:1']", "has `b:1` twice"),
+        ("targets: { nameserver: 'n:53' }", "`services.a.targets.srv` is missing"),
+        ("targets: ['b:1'], quorum: '2'", "must be a percentage"),
+    ] {
+        let problem = service(keys).unwrap_err();
+        assert!(problem.contains(why), "{keys}: {problem}");
+    }
 }

@@ -51,7 +51,10 @@ fn a_key_that_is_unknown_missing_or_of_a_later_version_is_named() {
         ("engine: { leese: 1s }", "f.yaml:1:11: unknown key `engine.leese`; did you mean `lease`?"),
         ("zzzzzz: 1", "f.yaml:1:1: unknown key `zzzzzz`"),
         ("store: {}", "f.yaml:1:1: `store` is not supported by this version"),
-        ("services: { a: { quorum: x } }", "`services.a.quorum` is not supported by this version"),
+        (
+            "services: { a: { extends: x } }",
+            "`services.a.extends` is not supported by this version",
+        ),
         ("checks: { a: { kind: mysql } }", "`checks.a.dsn` is missing"),
         ("checks: { a: { kind: htpp } }", "unknown check kind `htpp`; did you mean `http`?"),
         ("checks: { a: { kind: http } }", "f.yaml:1:14: `checks.a.url` is missing"),

@@ -10,6 +10,7 @@ use url::Url;
 use crate::credential::OAuth2Probe;
 use crate::dns::{DnsProbe, DnsRecord};
 use crate::error::Error;
+use crate::instances::Places;
 use crate::migrations::MigrationsProbe;
 use crate::migrations_table::Adapter;
 use crate::outcome::{Class, ReasonCode};
@@ -88,6 +89,30 @@ impl DnsProbe {
             nameserver: said.nameserver.as_ref().map(|server| (server.host.clone(), server.port)),
             connect: said.connect,
             conditions: said.conditions.clone(),
+        }
+    }
+}
+
+impl Places {
+    /// Takes over where instances are.
+    pub fn configured(said: &config::Targets, limits: config::Limits) -> Self {
+        match said {
+            config::Targets::Listed(places) => {
+                Self::Listed(places.iter().map(|it| (it.host.clone(), it.port)).collect())
+            }
+            config::Targets::Srv { name, nameserver } => {
+                let question = config::DnsCheck {
+                    name: name.clone(),
+                    record: config::RecordKind::Srv,
+                    min_answers: 1,
+                    expect: Vec::new(),
+                    nameserver: nameserver.clone(),
+                    connect: false,
+                    conditions: Vec::new(),
+                    limits,
+                };
+                Self::Srv(Box::new(DnsProbe::configured(&question)))
+            }
         }
     }
 }

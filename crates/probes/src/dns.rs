@@ -73,14 +73,14 @@ pub struct DnsProbe {
 
 /// One answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Answer {
+pub(crate) struct Answer {
     text: String,
     /// Priority, weight, host and port of an SRV record.
-    service: Option<(u16, u16, String, u16)>,
+    pub(crate) service: Option<(u16, u16, String, u16)>,
 }
 
 impl DnsRecord {
-    fn kind(self) -> RecordType {
+    pub(crate) fn kind(self) -> RecordType {
         match self {
             Self::A => RecordType::A,
             Self::Aaaa => RecordType::AAAA,
@@ -167,7 +167,7 @@ impl DnsProbe {
     }
 
     /// Makes a resolver that forgets everything with the attempt: a check wants to know what is, not what was.
-    async fn resolver(
+    pub(crate) async fn resolver(
         &self,
         egress: &Egress,
         limits: &Limits,
@@ -269,7 +269,7 @@ impl DnsProbe {
 }
 
 impl Answer {
-    fn of(data: &RData) -> Self {
+    pub(crate) fn of(data: &RData) -> Self {
         let plain =
             |text: String| Self { text: text.trim_end_matches('.').to_owned(), service: None };
         if let RData::SRV(service) = data {
@@ -342,7 +342,7 @@ async fn reach(
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "the library may add variants at any time")]
-fn failure(error: &NetError) -> Error {
+pub(crate) fn failure(error: &NetError) -> Error {
     let transient =
         |observed: String| Error::new(Class::Transient, ReasonCode::DnsFailure, "", observed);
     let permanent = |reason, observed: &str| Error::new(Class::Permanent, reason, "", observed);

@@ -105,6 +105,8 @@ pub struct HttpProbe {
     pub follow: Option<usize>,
     /// As whom it is asked, beside the headers; left behind like these when a redirect leads to another host.
     pub sign_in: SignIn,
+    /// What is dialled in place of the URL's host and port, as for one instance of a service; a redirect elsewhere goes there.
+    pub dial: Option<(String, u16)>,
 }
 
 impl HttpProbe {
@@ -141,6 +143,7 @@ impl HttpProbe {
             trust: None,
             follow: None,
             sign_in: SignIn::default(),
+            dial: None,
         }
     }
 
@@ -173,18 +176,23 @@ impl HttpProbe {
             expected: self.expected(),
         };
         let (probe, about) = (self, &about);
-        over(
-            egress,
-            self.url.host_str().unwrap_or_default(),
-            limits,
-            about,
-            |egress, limits| async move {
-                let (egress, limits) = (&egress, &limits);
-                with_retries(limits, about, |until| probe.attempt(egress, limits, about, until))
-                    .await
-            },
-        )
+        let (host, _) = self.place(&self.url);
+        over(egress, host, limits, about, |egress, limits| async move {
+            let (egress, limits) = (&egress, &limits);
+            with_retries(limits, about, |until| probe.attempt(egress, limits, about, until)).await
+        })
         .await
+    }
+
+    /// Returns what is dialled for a URL.
+    pub(crate) fn place<'p>(&'p self, url: &'p Url) -> (&'p str, u16) {
+        match &self.dial {
+            Some((host, port)) if url.origin() == self.url.origin() => (host, *port),
+            Some(_) | None => {
+                let port = url.port_or_known_default().unwrap_or(80);
+                (url.host_str().unwrap_or_default(), port)
+            }
+        }
     }
 
     async fn attempt(

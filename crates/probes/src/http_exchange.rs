@@ -125,9 +125,9 @@ impl Exchange<'_> {
     ) -> Result<Answer, Error> {
         self.egress.check_url(Purpose::Probe, url)?;
         let host = url.host_str().unwrap_or_default();
-        let port = url.port_or_known_default().unwrap_or(80);
+        let (dialled, port) = self.probe.place(url);
         let reach = self.until.min(Instant::now() + self.limits.connect);
-        let channel = Channel::open(self.egress, host, port, reach).await?;
+        let channel = Channel::open(self.egress, dialled, port, reach).await?;
         let (wire, peer) = if url.scheme() == "https" {
             let trust = self.probe.trust.clone().map_or_else(Trust::machine, Ok)?;
             let identity = match (carries, &self.probe.sign_in.certificate) {

@@ -12,6 +12,7 @@ use crate::egress::Egress;
 use crate::error::Error;
 use crate::grpc::GrpcProbe;
 use crate::http::HttpProbe;
+use crate::instances::{InstancesProbe, Places, Way};
 use crate::limits::Limits;
 use crate::mysql::MysqlProbe;
 use crate::postgres::PostgresProbe;
@@ -54,6 +55,8 @@ pub enum Probe {
     Mysql(Box<MysqlProbe>),
     /// By a `PING`.
     Redis(Box<RedisProbe>),
+    /// By asking each instance.
+    Instances(Box<InstancesProbe>),
     /// Not at all; why, as a clause.
     Nothing(String),
 }
@@ -74,6 +77,7 @@ impl Target {
             Probe::Postgres(probe) => probe.run(egress, &limits).await,
             Probe::Mysql(probe) => probe.run(egress, &limits).await,
             Probe::Redis(probe) => probe.run(egress, &limits).await,
+            Probe::Instances(probe) => probe.run(egress, &limits).await,
             Probe::Nothing(why) => Report::skipped("", why),
         }
     }
@@ -122,6 +126,31 @@ fn of_endpoint(endpoint: &Endpoint, latency: LatencyThresholds) -> Target {
 
 /// A service is asked as its health is, or where it only listens: what does not answer there cannot be relied on.
 fn of_service(service: &Service, latency: LatencyThresholds, limits: config::Limits) -> Target {
+    let target = of_whole_service(service, latency, limits);
+    let Some(instances) = &service.instances else { return target };
+    let quorum = instances.quorum;
+    let places = Places::configured(&instances.targets, limits);
+    let way = match target.probe {
+        Probe::Http(probe) => Way::Http(probe),
+        Probe::Grpc(probe) => Way::Grpc(probe),
+        Probe::Tcp(probe) => Way::Tcp(probe),
+        probe @ (Probe::Tls(_)
+        | Probe::Dns(_)
+        | Probe::Postgres(_)
+        | Probe::Mysql(_)
+        | Probe::Redis(_)
+        | Probe::Instances(_)
+        | Probe::Nothing(_)) => return Target { probe, ..target },
+    };
+    let probe = Probe::Instances(Box::new(InstancesProbe { way, places, quorum }));
+    Target { probe, ..target }
+}
+
+fn of_whole_service(
+    service: &Service,
+    latency: LatencyThresholds,
+    limits: config::Limits,
+) -> Target {
     let name = service.name.as_str();
     if let Some(http) = &service.health {
         return of_http(name, http, latency);

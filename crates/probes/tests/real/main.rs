@@ -11,6 +11,7 @@ mod grpc;
 mod haproxy;
 mod http_content;
 mod https;
+mod instances;
 mod nginx;
 mod oracle;
 mod oracle_names;
