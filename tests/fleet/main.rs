@@ -45,6 +45,7 @@ mod outage;
 mod partitions;
 mod poison;
 mod pressure;
+mod reloading;
 mod repetition;
 mod retry;
 mod sentinel;

@@ -51,6 +51,12 @@ impl Site {
         Self { redis, conn, dir }
     }
 
+    /// Writes another fleet file in place of the one that is there.
+    pub(crate) fn rewrite(&self, text: &str) {
+        let (new, path) = (self.dir.path().join("new.yaml"), self.dir.path().join("fleet.yaml"));
+        fs::write(&new, text).and_then(|()| fs::rename(&new, path)).expect("a writable folder");
+    }
+
     /// Prepares one worker with a short lease, listening nowhere.
     pub(crate) fn worker(&self, kind: &str) -> Launch {
         let launch = self.launch(&format!("printery-{kind}"));

@@ -20,6 +20,8 @@ pub struct FleetFile {
     current: Arc<Fleet>,
     /// What the file system said of the file when it was last read, taken or not.
     seen: Option<Seen>,
+    /// What it said when it was last looked at.
+    looked: Option<Seen>,
 }
 
 /// Says what became of a file that was read again.
@@ -60,7 +62,7 @@ impl FleetFile {
         // Looked at before it is read: what is written in between is seen as new.
         let seen = path.and_then(Seen::of);
         let current = Arc::new(Fleet::load(path, env)?);
-        Ok(Self { path: path.map(Path::to_owned), current, seen })
+        Ok(Self { path: path.map(Path::to_owned), current, seen, looked: seen })
     }
 
     /// Returns what applies now.
@@ -68,11 +70,14 @@ impl FleetFile {
         &self.current
     }
 
-    /// Tells whether the file was written since it was last read. Files that it names are not looked at.
-    pub fn is_written(&self) -> bool {
+    /// Tells whether the file was written since it was last read, and not since it was last looked at: half of a file may
+    /// be a valid one. Files that it names are not looked at.
+    pub fn is_written(&mut self) -> bool {
         let now = self.path.as_deref().and_then(Seen::of);
+        let rests = now == self.looked;
+        self.looked = now;
         // A file that is gone is about to come back: whoever writes it anew may remove it first.
-        now.is_some() && now != self.seen
+        rests && now.is_some() && now != self.seen
     }
 
     /// Reads the file again, with everything that it names, and takes it if it is right and something changed.

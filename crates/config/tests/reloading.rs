@@ -61,7 +61,7 @@ fn a_bad_file_is_never_taken() {
     let before = Arc::clone(file.current());
     for bad in ["fleet: [", "flet: two", "fleet: two\nroutes: [{ to: [nobody] }]"] {
         let path = stage.write("fleet.yaml", bad);
-        assert!(file.is_written(), "{bad}");
+        assert!(!file.is_written() && file.is_written(), "{bad}");
         let problems = stage.reload(&mut file).unwrap_err();
         assert!(problems.to_string().contains(&path.display().to_string()), "{problems}");
         assert!(Arc::ptr_eq(file.current(), &before) && !file.is_written(), "{bad}");
@@ -70,6 +70,7 @@ fn a_bad_file_is_never_taken() {
     assert!(!file.is_written(), "a file that is gone is about to come back");
     assert!(stage.reload(&mut file).is_err());
     stage.write("fleet.yaml", "fleet: three # and mended");
+    assert!(!file.is_written(), "it may be written still");
     assert!(file.is_written());
     assert_eq!(taken(stage.reload(&mut file)), Some(Vec::new()));
     assert_eq!(file.current().name, "three");

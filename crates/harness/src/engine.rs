@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use arc_swap::ArcSwap;
 use printery_events::topology::Worker;
 use printery_events::{Encoding, Event};
 use printery_fleet::Records;
@@ -20,7 +21,8 @@ use crate::telemetry::Meter;
 
 /// Everything that an execution needs besides its delivery.
 pub(crate) struct Engine<H> {
-    pub(crate) handler: Arc<H>,
+    /// Changes with the fleet file; who runs an attempt keeps the one it began with.
+    pub(crate) handler: Arc<ArcSwap<H>>,
     pub(crate) worker: &'static Worker,
     pub(crate) keys: Keys,
     pub(crate) records: Records,

@@ -58,7 +58,8 @@ async fn run<H: Handler>(engine: &Engine<H>, event: &Event, ended: &Ended) -> En
     let written_ms = ended.delivery.history.origin_entry.ms;
     let wait = Duration::from_millis(ended.started_ms.saturating_sub(written_ms));
     engine.meter.handler_started(wait);
-    let handler = AssertUnwindSafe(engine.handler.handle(event, &context)).catch_unwind();
+    let handler = engine.handler.load_full();
+    let handler = AssertUnwindSafe(handler.handle(event, &context)).catch_unwind();
     let ending = tokio::select! {
         biased;
         // First: most handlers of a backlog are done when they are first looked at, and then

@@ -89,12 +89,13 @@ async fn ask<H: Handler>(
     intakes: &mut [Intake],
 ) -> Result<(), Error> {
     let at = engine.now();
+    let handler = engine.handler.load();
     let mut asked = Vec::new();
     let mut admissions = Vec::new();
     for (place, intake) in intakes.iter().enumerate() {
         let Some(event) = &intake.event else { continue };
         let attempt = attempt(&intake.delivery.history);
-        let announcement = engine.handler.announce(event, attempt).map(|payload| {
+        let announcement = handler.announce(event, attempt).map(|payload| {
             let key = format!("attempt {attempt}");
             engine.publication(&Event::derived(event, engine.worker.name, payload, &key, at))
         });

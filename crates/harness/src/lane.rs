@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use printery_config::Fleet;
 use printery_events::topology::Worker;
 use printery_fleet::Records;
@@ -37,7 +38,7 @@ const SETTLEMENTS: usize = 512;
 
 /// What the lanes of a process share.
 pub(crate) struct Shared<H> {
-    pub(crate) handler: Arc<H>,
+    pub(crate) handler: Arc<ArcSwap<H>>,
     /// The threads that handlers run on.
     pub(crate) handlers: Handle,
     pub(crate) worker: &'static Worker,

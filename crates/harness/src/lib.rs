@@ -23,6 +23,7 @@ mod promoter;
 mod pulse;
 pub mod readiness;
 mod registry;
+pub mod reload;
 pub mod rules;
 mod run;
 pub mod settings;

@@ -5,6 +5,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
+use futures_util::future::BoxFuture;
 use metrics_exporter_prometheus::PrometheusHandle;
 use printery_config::Fleet;
 use printery_events::topology::Worker;
@@ -52,6 +54,15 @@ impl Stopped {
             Self::Broken => "a loop ended",
         }
     }
+}
+
+/// Who does the work, and who sees to it that it is done by the fleet file as it is now.
+pub(crate) struct Crew<H> {
+    pub(crate) handler: Arc<ArcSwap<H>>,
+    /// The threads that handlers run on.
+    pub(crate) handlers: Handle,
+    /// Replaces the handler for good.
+    pub(crate) renewal: BoxFuture<'static, ()>,
 }
 
 /// A process that has reached Redis and made sure of its groups.
@@ -106,8 +117,7 @@ impl Process {
     /// Works until it is told to stop, then winds down.
     pub(crate) async fn work<H: Handler>(
         self,
-        handler: H,
-        handlers: &Handle,
+        crew: Crew<H>,
         metrics: PrometheusHandle,
     ) -> Result<Stopped, Problems> {
         let pulse = Pulse::new(self.lanes.len());
@@ -137,10 +147,11 @@ impl Process {
         };
         loops.spawn(self.heartbeat(&pulse, &registry, &tally, http.clone(), teller).run());
         loops.spawn(readiness::announce(pulse.clone(), http));
+        loops.spawn(crew.renewal);
 
         let shared = Shared {
-            handler: Arc::new(handler),
-            handlers: handlers.clone(),
+            handler: crew.handler,
+            handlers: crew.handlers,
             worker: self.worker,
             settings: Arc::clone(&self.settings),
             member: self.member.clone(),

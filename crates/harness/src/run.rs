@@ -3,22 +3,23 @@
 //! Called by the `main` of every worker binary; reads the settings, makes sure of Redis and the
 //! groups, starts the loops, and winds them down. Nothing here handles a delivery.
 
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use clap::Parser;
 use metrics_exporter_prometheus::PrometheusHandle;
 use printery_config::Fleet;
 use printery_events::topology::Worker;
-use tokio::runtime::{Handle, Runtime};
+use tokio::runtime::Runtime;
 
 use crate::args::CommonArgs;
 use crate::exit;
 use crate::handler::Handler;
 use crate::logging::init_logging;
-use crate::process::{Process, Stopped};
+use crate::process::{Crew, Process, Stopped};
+use crate::reload::{Reload, replace};
 use crate::settings::{Defaults, Settings};
 use crate::shutdown::{Phase, Shutdown};
 use crate::telemetry;
@@ -57,10 +58,11 @@ struct Args {
 
 /// Runs a worker process until it is told to stop; gives what `main` returns.
 ///
-/// `build` makes the handler; it is called inside the runtime, before anything is read.
+/// `build` makes the handler; it is called inside the runtime, before anything is read, and again
+/// for each new fleet file.
 pub fn run<H: Handler>(
     worker: &'static Worker,
-    build: impl FnOnce(Boot) -> Result<H, Problems>,
+    build: impl Fn(Boot) -> Result<H, Problems> + Send + Sync + 'static,
 ) -> ExitCode {
     match start(worker, build) {
         Ok(code) => exit::code(code),
@@ -73,7 +75,7 @@ pub fn run<H: Handler>(
 
 fn start<H: Handler>(
     worker: &'static Worker,
-    build: impl FnOnce(Boot) -> Result<H, Problems>,
+    build: impl Fn(Boot) -> Result<H, Problems> + Send + Sync + 'static,
 ) -> Result<u8, (u8, Problems)> {
     let usage = |problems| (exit::USAGE, problems);
     let bug = |problem: String| (exit::BUG, Problems::from(problem));
@@ -85,11 +87,11 @@ fn start<H: Handler>(
             return Ok(u8::try_from(error.exit_code()).unwrap_or(exit::USAGE));
         }
     };
-    let (fleet, settings) = load(worker, &args).map_err(usage)?;
+    let (reload, settings) = load(worker, &args).map_err(usage)?;
     init_logging(worker.program, settings.log_level, settings.log_format);
     let metrics = telemetry::install().map_err(bug)?;
     telemetry::begin(worker.name);
-    for warning in &fleet.warnings {
+    for warning in &reload.current().warnings {
         tracing::warn!("{warning}");
     }
 
@@ -97,9 +99,15 @@ fn start<H: Handler>(
     // leases nor the end of the process.
     let (engine, handlers) = (runtime().map_err(bug)?, runtime().map_err(bug)?);
     let code = engine.block_on(async {
-        let boot = Boot { fleet: Arc::clone(&fleet), environment: settings.environment.clone() };
-        let handler = build(boot).map_err(usage)?;
-        live(worker, &fleet, settings, handler, handlers.handle(), metrics).await
+        let environment = settings.environment.clone();
+        let build = move |fleet| build(Boot { fleet, environment: environment.clone() });
+        let handler = build(Arc::clone(reload.current())).map_err(usage)?;
+        let handler = Arc::new(ArcSwap::from_pointee(handler));
+        let fleet = Arc::clone(reload.current());
+        let renewal = replace(reload, Arc::clone(&handler), build);
+        let crew =
+            Crew { handler, handlers: handlers.handle().clone(), renewal: Box::pin(renewal) };
+        live(worker, &fleet, settings, crew, metrics).await
     });
     // What still blocks beyond its deadline, were it a look-up of a name, must not hold the process up.
     for runtime in [handlers, engine] {
@@ -114,18 +122,17 @@ fn runtime() -> Result<Runtime, String> {
 }
 
 /// Reads the fleet file and merges the settings; all problems of both together.
-fn load(worker: &'static Worker, args: &CommonArgs) -> Result<(Arc<Fleet>, Settings), Problems> {
-    let variable = |name: &str| args.variable(name);
-    let fleet = Fleet::load(args.config.as_deref().map(Path::new), &variable);
+fn load(worker: &'static Worker, args: &CommonArgs) -> Result<(Reload, Settings), Problems> {
+    let reload = Reload::begin(args);
     let defaults = Defaults { worker: Some(worker), http_addr: "127.0.0.1:0" };
     let no_file = printery_config::Engine::default();
-    let file = fleet.as_ref().map_or(&no_file, |fleet| &fleet.engine);
+    let file = reload.as_ref().map_or(&no_file, |reload| &reload.current().engine);
     let settings = Settings::resolve(args, defaults, file);
-    match (fleet, settings) {
-        (Ok(fleet), Ok(settings)) => Ok((Arc::new(fleet), settings)),
-        (fleet, settings) => {
+    match (reload, settings) {
+        (Ok(reload), Ok(settings)) => Ok((reload, settings)),
+        (reload, settings) => {
             let mut problems: Vec<String> = Vec::new();
-            problems.extend(fleet.err().map(|problems| problems.to_string()));
+            problems.extend(reload.err().map(|problems| problems.to_string()));
             problems.extend(settings.err().unwrap_or_default());
             Err(Problems(problems))
         }
@@ -136,8 +143,7 @@ async fn live<H: Handler>(
     worker: &'static Worker,
     fleet: &Fleet,
     settings: Settings,
-    handler: H,
-    handlers: &Handle,
+    crew: Crew<H>,
     metrics: PrometheusHandle,
 ) -> Result<u8, (u8, Problems)> {
     let shutdown = Shutdown::default();
@@ -149,7 +155,7 @@ async fn live<H: Handler>(
         // Told to stop before there was anything to finish.
         () = shutdown.reached(Phase::Draining) => return Ok(exit::DONE),
     };
-    Ok(match process.work(handler, handlers, metrics).await.map_err(|p| (exit::FAILED, p))? {
+    Ok(match process.work(crew, metrics).await.map_err(|p| (exit::FAILED, p))? {
         Stopped::Clean => exit::DONE,
         Stopped::HandedBack => exit::DEADLINE,
         Stopped::Broken => exit::BUG,

@@ -55,6 +55,8 @@ pub(crate) enum Order {
     Terminate,
     /// SIGKILL.
     Kill,
+    /// SIGHUP: read the fleet file again.
+    HangUp,
 }
 
 /// What is known about a child.
@@ -154,6 +156,7 @@ impl Child {
         match order {
             Order::Terminate => self.signal(Signal::TERM),
             Order::Kill => self.signal(Signal::KILL),
+            Order::HangUp => self.signal(Signal::HUP),
         }
     }
 

@@ -11,10 +11,12 @@ use axum::Router;
 use jiff::Timestamp;
 use metrics_exporter_prometheus::PrometheusHandle;
 use printery_harness::args::CommonArgs;
+use printery_harness::reload::Reload;
 use printery_harness::shutdown::{Phase, Shutdown};
 use printery_harness::{exit, logging, readiness};
 use printery_streams::{Clock, Error, ErrorKind, Partition, Partitions};
 use tokio::net::TcpListener;
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -34,7 +36,7 @@ use crate::roster::Ending;
 use crate::settings::{ManagerArgs, Settings};
 use crate::snapshot::Facts;
 use crate::steward::Steward;
-use crate::supervisor::Supervisor;
+use crate::supervisor::{Command, Supervisor};
 use crate::telemetry;
 
 /// This program's name, before everything it says on standard error.
@@ -123,6 +125,9 @@ async fn manage(common: &CommonArgs, settings: &Settings) -> Result<Ending, Abor
     let name = own_name();
     let lease = shared.delivery.lease;
     let (leadership, lead) = Leadership::new(partitions.home(), &name, lease);
+    let desk =
+        Desk::new(shared.clone(), settings.fleet.clone(), partitions.clone()).with(archive.clone());
+    background.spawn(renew(common, desk.clone(), supervisor.commands())?);
     if let Some((listener, guard)) = listen(settings).await? {
         let api = Api {
             facts: Arc::new(facts(settings, &name)),
@@ -130,8 +135,7 @@ async fn manage(common: &CommonArgs, settings: &Settings) -> Result<Ending, Abor
             unwell: checker.watch(),
             collected: collected.clone(),
             recorder: recorder.clone(),
-            desk: Desk::new(shared.clone(), settings.fleet.clone(), partitions.clone())
-                .with(archive.clone()),
+            desk,
         };
         serve(&mut background, listener, api::routes(api, guard));
     }
@@ -171,6 +175,26 @@ async fn supervise(supervisor: Supervisor, shutdown: Shutdown, collected: &Colle
     let ending = supervisor.run(shutdown).await;
     tracing::info!(?ending, "the fleet has stopped");
     ending
+}
+
+/// Takes each new fleet file for what requests ask; workers take it by themselves, and are told of SIGHUP.
+fn renew(
+    common: &CommonArgs,
+    desk: Desk,
+    commands: mpsc::UnboundedSender<Command>,
+) -> Result<impl Future<Output = ()> + use<>, Abort> {
+    let reload =
+        Reload::begin(common).map_err(|error| Abort::new(exit::USAGE, error.to_string()))?;
+    let hung_up = move || {
+        tracing::info!("SIGHUP: the fleet file is read again");
+        // A supervisor that is gone has no children left.
+        let _gone = commands.send(Command::HangUp).is_err();
+    };
+    let take = move |fleet| {
+        desk.renew(fleet);
+        Ok(())
+    };
+    Ok(reload.follow(hung_up, take))
 }
 
 fn janitor(partitions: &Partitions, settings: &Settings, lead: Lead) -> Janitor {

@@ -48,6 +48,8 @@ pub(crate) enum Command {
     Spawn(Spawn),
     /// A worker that is started when somebody needs it.
     Need(String),
+    /// The children read their fleet file again, and everything that it names.
+    HangUp,
 }
 
 /// The task that owns the children.
@@ -225,6 +227,14 @@ impl Supervisor {
     fn obey(&mut self, command: Command) {
         match command {
             Command::Spawn(spawn) => self.enrol(&spawn),
+            Command::HangUp => {
+                for (place, child) in self.roster.roll().children.iter().enumerate() {
+                    // Who is about to start reads what stands there now, and a signal could end it.
+                    if child.state == State::Running {
+                        self.order(place, Order::HangUp);
+                    }
+                }
+            }
             Command::Need(worker) => {
                 let is_it = |one: &Enrolled| one.lazy && one.worker == worker;
                 if let Some(place) = self.enrolled.iter().position(is_it) {

@@ -184,6 +184,11 @@ impl Process {
         self.signal(Signal::TERM);
     }
 
+    /// Tells it with SIGHUP to read its configuration again.
+    pub fn sighup(&self) {
+        self.signal(Signal::HUP);
+    }
+
     /// Interrupts it with SIGINT.
     pub fn sigint(&self) {
         self.signal(Signal::INT);

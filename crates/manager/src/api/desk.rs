@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use printery_config::Fleet;
 use printery_events::topology::{WORKERS, Worker};
 use printery_harness::settings::Settings;
@@ -19,7 +20,9 @@ use crate::cli::target::Target;
 #[derive(Clone)]
 pub(crate) struct Desk {
     settings: Arc<Settings>,
-    fleet: Arc<Fleet>,
+    fleet: Arc<ArcSwap<Fleet>>,
+    /// Those that it started with: what it collects and tidies, it learned then.
+    stages: Arc<[String]>,
     partitions: Partitions,
     archive: Archive,
 }
@@ -27,13 +30,19 @@ pub(crate) struct Desk {
 impl Desk {
     /// Puts together what the manager was told.
     pub(crate) fn new(settings: Settings, fleet: Fleet, partitions: Partitions) -> Self {
-        let (settings, fleet) = (Arc::new(settings), Arc::new(fleet));
-        Self { settings, fleet, partitions, archive: Archive::default() }
+        let stages = fleet.stages.clone().into();
+        let (settings, fleet) = (Arc::new(settings), Arc::new(ArcSwap::from_pointee(fleet)));
+        Self { settings, fleet, stages, partitions, archive: Archive::default() }
     }
 
     /// Adds what remembers jobs beyond Redis.
     pub(crate) fn with(self, archive: Archive) -> Self {
         Self { archive, ..self }
+    }
+
+    /// Works by this fleet file from now on.
+    pub(crate) fn renew(&self, fleet: Arc<Fleet>) {
+        self.fleet.store(fleet);
     }
 
     /// What remembers jobs beyond Redis, or that nothing does.
@@ -43,13 +52,13 @@ impl Desk {
 
     /// What one request works on; its connection is made when it is first used.
     pub(crate) fn target(&self) -> Target {
-        let (fleet, partitions) = (Arc::clone(&self.fleet), self.partitions.clone());
+        let (fleet, partitions) = (self.fleet.load_full(), self.partitions.clone());
         Target::of((*self.settings).clone(), fleet, partitions, Output::nowhere())
     }
 
     /// The stages of the fleet's deployments.
     pub(crate) fn stages(&self) -> &[String] {
-        &self.fleet.stages
+        &self.stages
     }
 }
 
