@@ -4,6 +4,7 @@
 //! of the folder own its parts. The health-monitor reads one [`Monitor`] per service. Never samples.
 
 mod metric;
+mod profile;
 mod rollback;
 mod selector;
 mod verdict;
@@ -13,6 +14,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use printery_expressions::Condition;
 use serde::Serialize;
 
 use crate::probe::LatencyThresholds;
@@ -22,9 +24,11 @@ use crate::shown;
 use crate::table::Table;
 
 pub use self::metric::{Allowance, Metric, MetricSource, Side, Threshold};
+pub use self::profile::BUILT_IN;
+pub(crate) use self::profile::Profiles;
 pub use self::rollback::{FREEZE, Obstacle, PerPeriod, RollbackMode, RollbackRules, Trigger};
 pub use self::selector::Selector;
-pub use self::verdict::{OnNoData, RateThresholds, StopEarly, VerdictRules};
+pub use self::verdict::{OnNoData, RateThresholds, StopEarly, UNHEALTHY_VARIABLES, VerdictRules};
 pub use self::window::{Baseline, Compare};
 
 use self::verdict::ON_NO_DATA;
@@ -77,6 +81,12 @@ pub struct Monitor {
     pub error_rate: RateThresholds,
     /// What in a row decides, and when enough has been seen.
     pub verdict: VerdictRules,
+    /// What makes the service unhealthy besides.
+    pub unhealthy_if: Option<Condition>,
+    /// How long after the beginning of a window a service may fail that has not passed yet; zero:
+    /// not at all.
+    #[serde(serialize_with = "shown::duration")]
+    pub startup: Duration,
     /// What a window without usable samples means.
     pub on_no_data: OnNoData,
     /// The window before the deployment that later ones are compared with.
@@ -111,6 +121,8 @@ impl Default for Monitor {
             latency: LatencyThresholds::default(),
             error_rate: RateThresholds::default(),
             verdict: VerdictRules::default(),
+            unhealthy_if: None,
+            startup: Duration::ZERO,
             on_no_data: OnNoData::default(),
             baseline: Baseline::default(),
             metrics: BTreeMap::new(),
@@ -132,7 +144,8 @@ impl Monitor {
     }
 
     /// Reads a plan's keys over another plan.
-    pub(crate) fn read(table: &mut Table<'_, '_>, base: &Self) -> Self {
+    pub(crate) fn read(table: &mut Table<'_, '_>, base: &Self, profiles: &Profiles) -> Self {
+        let base = &profiles.chosen(table, base);
         let mut read = base.clone();
         read.warmup = table.duration("warmup").unwrap_or(base.warmup);
         read.interval = table.span("interval").unwrap_or(base.interval);
@@ -147,14 +160,19 @@ impl Monitor {
             read.latency = latency;
         }
         read.error_rate = RateThresholds::read(table, base.error_rate);
-        read.verdict = VerdictRules::read(table, base.verdict);
+        (read.verdict, read.unhealthy_if) = VerdictRules::read(table, base);
+        if let Some(mut startup) = table.table("startup") {
+            startup.must("deadline");
+            read.startup = startup.duration("deadline").unwrap_or(base.startup);
+            startup.close();
+        }
         read.jitter = table.parse("jitter", scalar::share).unwrap_or(base.jitter);
         read.on_no_data = table.word("on_no_data", &ON_NO_DATA).unwrap_or(base.on_no_data);
         read.metrics = Metric::read_all(table, &base.metrics);
         read.rollback = RollbackRules::read(table, &base.rollback);
         let least = table.small("min_samples");
         read.min_samples = least.unwrap_or(base.min_samples);
-        table.later(&["profile", "probes", "startup"]);
+        table.later(&["probes"]);
         let read = read.counted();
         if least.is_some_and(|least| least > read.samples.get()) {
             let text = format!(
@@ -170,12 +188,16 @@ impl Monitor {
 
 impl HealthMonitor {
     /// Reads the `health_monitor:` section and `defaults.health`, the latter winning.
-    pub(crate) fn read(top: &mut Table<'_, '_>, defaults: Option<&mut Table<'_, '_>>) -> Self {
+    pub(crate) fn read(
+        top: &mut Table<'_, '_>,
+        defaults: Option<&mut Table<'_, '_>>,
+        profiles: &Profiles,
+    ) -> Self {
         let mut read = Self::default();
         let mut plan = Monitor::default();
         if let Some(mut table) = top.table("health_monitor") {
             if let Some(mut inner) = table.table("defaults") {
-                plan = Monitor::read(&mut inner, &plan);
+                plan = Monitor::read(&mut inner, &plan, profiles);
                 inner.close();
             }
             read.report_every = table.span("report_every").unwrap_or(read.report_every);
@@ -183,7 +205,7 @@ impl HealthMonitor {
             table.close();
         }
         if let Some(mut table) = defaults.and_then(|defaults| defaults.table("health")) {
-            plan = Monitor::read(&mut table, &plan);
+            plan = Monitor::read(&mut table, &plan, profiles);
             table.close();
         }
         Self { defaults: plan, ..read }

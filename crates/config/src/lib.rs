@@ -74,9 +74,9 @@ pub use fleet::Fleet;
 pub use graph::{Graph, Group, NodeKind};
 pub use grpc::{GrpcProbe, GrpcTransport};
 pub use health::{
-    Allowance, Baseline, Compare, FREEZE, HealthMonitor, Metric, MetricSource, Monitor, Obstacle,
-    OnNoData, PerPeriod, RateThresholds, RollbackMode, RollbackRules, Selector, Side, StopEarly,
-    Threshold, Trigger, VerdictRules,
+    Allowance, BUILT_IN, Baseline, Compare, FREEZE, HealthMonitor, Metric, MetricSource, Monitor,
+    Obstacle, OnNoData, PerPeriod, RateThresholds, RollbackMode, RollbackRules, Selector, Side,
+    StopEarly, Threshold, Trigger, UNHEALTHY_VARIABLES, VerdictRules,
 };
 pub use inhibit::Inhibit;
 pub use instances::{Instances, Targets};

@@ -13,7 +13,7 @@ use crate::endpoint::Endpoint;
 use crate::engine::Engine;
 use crate::fleet::Fleet;
 use crate::graph::Graph;
-use crate::health::HealthMonitor;
+use crate::health::{HealthMonitor, Profiles};
 use crate::inhibit::Inhibit;
 use crate::node::Node;
 use crate::probe::{HttpDefaults, Limits, StatusSet};
@@ -37,7 +37,7 @@ const MOST_NODES: usize = 2000;
 const DEEPEST: usize = 32;
 
 /// Sections that only later versions understand.
-const LATER: [&str; 5] = ["store", "telemetry", "profiles", "silences_api", "templates"];
+const LATER: [&str; 4] = ["store", "telemetry", "silences_api", "templates"];
 
 /// Reads `vars`, which may refer to the environment and to files.
 pub(crate) fn vars(reader: &Reader<'_>, root: &Node) -> BTreeMap<String, String> {
@@ -55,12 +55,14 @@ pub(crate) fn fleet(reader: &Reader<'_>, root: &Node) -> Fleet {
     let mut top = Table::open(reader, root, "");
     top.get("vars");
     version(&mut top);
-    let (defaults, health_monitor) = defaults(&mut top);
+    let profiles = Profiles::read_all(&mut top);
+    let (defaults, health_monitor) = defaults(&mut top, &profiles);
     let dependency_checker = DependencyChecker::read(&mut top, defaults.limits);
     let from = ServiceDefaults {
         http: defaults.http,
         limits: dependency_checker.limits,
         monitor: health_monitor.defaults.clone(),
+        profiles,
         owner: defaults.owner,
     };
     let services = services(&mut top, &from);
@@ -118,11 +120,11 @@ struct Defaults {
 }
 
 /// Reads `defaults:` and, because its `health` block belongs there, `health_monitor:`.
-fn defaults(top: &mut Table<'_, '_>) -> (Defaults, HealthMonitor) {
+fn defaults(top: &mut Table<'_, '_>, profiles: &Profiles) -> (Defaults, HealthMonitor) {
     let mut read =
         Defaults { limits: Limits::default(), http: HttpDefaults::default(), owner: None };
     let Some(mut table) = top.table("defaults") else {
-        return (read, HealthMonitor::read(top, None));
+        return (read, HealthMonitor::read(top, None, profiles));
     };
     if let Some(mut probe) = table.table("probe") {
         read.limits = Limits::read_with_ip(&mut probe, read.limits);
@@ -135,7 +137,7 @@ fn defaults(top: &mut Table<'_, '_>) -> (Defaults, HealthMonitor) {
         http.close();
     }
     read.owner = table.text("owner");
-    let monitor = HealthMonitor::read(top, Some(&mut table));
+    let monitor = HealthMonitor::read(top, Some(&mut table), profiles);
     table.close();
     (read, monitor)
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::address::{HostPort, TargetUrl};
-use crate::health::Monitor;
+use crate::health::{Monitor, Profiles};
 use crate::instances::Instances;
 use crate::node::{Node, Value};
 use crate::probe::{self, HttpDefaults, Limits, StatusSet};
@@ -53,11 +53,12 @@ pub struct Service {
 }
 
 /// Holds what services start from.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct ServiceDefaults {
     pub(crate) http: HttpDefaults,
     pub(crate) limits: Limits,
     pub(crate) monitor: Monitor,
+    pub(crate) profiles: Profiles,
     pub(crate) owner: Option<String>,
 }
 
@@ -73,7 +74,7 @@ impl Service {
         let url = table.url("url", &probe::HTTP);
         let mut monitor = from.monitor.clone();
         let health = Request::read(&mut table, "health", &from.http.health, &from.http, |inner| {
-            monitor = Monitor::read(inner, &from.monitor);
+            monitor = Monitor::read(inner, &from.monitor, &from.profiles);
         });
         let ready = Request::read(&mut table, "ready", &from.http.ready, &from.http, |_| ());
         let base = url.map(|url| match &health.path {

@@ -182,3 +182,40 @@ fn what_contradicts_itself_is_refused() {
         assert!(found.contains(expected), "{expected}: {found}");
     }
 }
+
+#[test]
+fn a_profile_is_a_plan_that_services_share() {
+    let text = "
+profiles:
+  patient: { extends: strict, warmup: 2m }
+  strict: { window: 60s, startup: { deadline: 5m }, error_rate: { fail: 2% } }
+health_monitor: { defaults: { interval: 5s } }
+defaults: { health: { profile: strict, interval: 20s } }
+services:
+  a: {}
+  b: { health: { profile: patient, error_rate: { fail: 3% } } }
+  c: { health: { profile: builtin/web } }
+";
+    let fleet = load(text).unwrap();
+    let plan = |name: &str| {
+        let monitor = &fleet.services[name].monitor;
+        let rate = monitor.error_rate.unhealthy;
+        (monitor.warmup.as_secs(), monitor.interval.as_secs(), monitor.startup.as_secs(), rate)
+    };
+    assert_eq!(plan("a"), (30, 20, 300, 0.02), "defaults choose one and change it");
+    assert_eq!(plan("b"), (120, 10, 300, 0.03), "it stands on its profile, not on the defaults");
+    assert_eq!(plan("c"), (30, 10, 0, 0.05));
+    assert_eq!(fleet.services["b"].monitor.samples.get(), 6);
+    let cases = [
+        ("services: { a: { health: { profile: strikt } } }\nprofiles: { strict: {} }", "`strict`?"),
+        ("profiles: { a: { extends: b } }", "unknown profile `b`"),
+        ("profiles: { a: { extends: b }, b: { extends: a } }", "extends itself in the end"),
+        ("profiles: { a: { windw: 5s } }", "did you mean `window`?"),
+        ("defaults: { health: { startup: {} } }", "is missing"),
+        ("defaults: { health: { verdict: { unhealthy: { or: 'fail_rato > 1' } } } }", "fail_rato"),
+    ];
+    for (text, expected) in cases {
+        let found = complaint(text);
+        assert!(found.contains(expected), "{expected}: {found}");
+    }
+}

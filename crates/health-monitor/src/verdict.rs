@@ -6,10 +6,12 @@
 use std::time::Duration;
 
 use printery_config::{Monitor, OnNoData};
+use serde_json::{Value, json};
 
 use crate::board::Seen;
 use crate::comparison::Before;
 use crate::measured::findings;
+use crate::sample::{Finding, Sample};
 use crate::sentence;
 use crate::tally::Tally;
 
@@ -77,9 +79,19 @@ impl Verdict {
         monitor: &Monitor,
         before: Option<&Before>,
     ) -> Self {
-        let tally = Tally::of(&seen.samples, &monitor.latency);
+        // Who never came up was not starting.
+        let starting = starting(&seen.samples, monitor).filter(|starting| starting.is_over);
+        let counted = starting.as_ref().map_or(&seen.samples, |starting| &starting.rest);
+        let tally = Tally::of(counted, &monitor.latency);
+        let left_out = u32::try_from(seen.samples.len() - counted.len()).unwrap_or(planned);
+        let planned = planned.saturating_sub(left_out);
         let needed = monitor.min_samples.min(planned);
         let (mut standing, mut why) = judge(&tally, (needed, planned), monitor, began_ms);
+        if let Some((worse, sentence)) = condemned(counted, &tally, monitor)
+            && worse > standing
+        {
+            (standing, why) = (worse, sentence);
+        }
         if standing == Standing::Healthy
             && let Some(worse) = before.and_then(|before| before.worsened(&tally, monitor))
         {
@@ -157,6 +169,63 @@ fn judge(
     (Standing::Healthy, sentence::passed(tally))
 }
 
+/// The samples of a service that is starting: all but the failures before its first success.
+struct Starting {
+    rest: Vec<Sample>,
+    /// Whether it has come up.
+    is_over: bool,
+}
+
+/// Leaves out what a service could not answer before it was up; `None` when it is given no time.
+fn starting(samples: &[Sample], monitor: &Monitor) -> Option<Starting> {
+    if monitor.startup.is_zero() {
+        return None;
+    }
+    let passed = samples.iter().filter(|sample| sample.finding == Finding::Passed);
+    let up = passed.map(|sample| sample.at).min();
+    let until = up.map_or(monitor.startup, |up| up.min(monitor.startup));
+    let rest = samples.iter().filter(|sample| sample.at >= until).cloned().collect();
+    Some(Starting { rest, is_over: up.is_some() })
+}
+
+/// Says how a service stands by the fleet file's own condition, if that says anything.
+fn condemned(samples: &[Sample], tally: &Tally, monitor: &Monitor) -> Option<(Standing, String)> {
+    let condition = monitor.unhealthy_if.as_ref()?;
+    if tally.counted == 0 {
+        return None;
+    }
+    let mut variables = shown(tally);
+    for address in ["health", "ready", "grpc", "tcp"] {
+        let its: Vec<Sample> =
+            samples.iter().filter(|sample| sample.probe == address).cloned().collect();
+        variables[address] = shown(&Tally::of(&its, &monitor.latency));
+    }
+    match condition.holds(&variables) {
+        Ok(true) => {
+            let Tally { failed, counted, .. } = tally;
+            Some((
+                Standing::Unhealthy,
+                format!("{failed} of {counted} samples failed: {condition}"),
+            ))
+        }
+        Ok(false) => None,
+        // For a person to mend, and no reason to roll anything back.
+        Err(problem) => {
+            Some((Standing::Inconclusive, format!("{condition} cannot be judged: {problem}")))
+        }
+    }
+}
+
+/// What a condition may know of samples.
+fn shown(tally: &Tally) -> Value {
+    let ms = |time: Option<Duration>| time.map(|time| time.as_secs_f64() * 1_000.0);
+    json!({
+        "fail_ratio": tally.error_rate(), "failed": tally.failed, "samples": tally.counted,
+        "slow": tally.slow, "in_a_row": tally.longest_run,
+        "p50_ms": ms(tally.p50).unwrap_or_default(), "p99_ms": ms(tally.p99).unwrap_or_default(),
+    })
+}
+
 /// Tells whether a window may end before its time: what is still to come cannot save the service,
 /// or the fleet file says that so many good samples are enough.
 ///
@@ -166,7 +235,9 @@ pub(crate) fn is_enough(seen: &Seen, planned: u32, monitor: &Monitor) -> bool {
     if !stop.unhealthy && stop.healthy_after_ok.is_none() {
         return false;
     }
-    let tally = Tally::of(&seen.samples, &monitor.latency);
+    let starting = starting(&seen.samples, monitor);
+    let counted = starting.as_ref().map_or(&seen.samples, |starting| &starting.rest);
+    let tally = Tally::of(counted, &monitor.latency);
     let needed = monitor.min_samples.min(planned);
     let (standing, _) = judge(&tally, (needed, planned), monitor, 0);
     match standing {

@@ -5,8 +5,10 @@
 
 use std::num::NonZeroU32;
 
+use printery_expressions::{Condition, Vocabulary};
 use serde::Serialize;
 
+use super::Monitor;
 use crate::problem::Code;
 use crate::scalar;
 use crate::table::Table;
@@ -27,6 +29,21 @@ pub enum OnNoData {
     /// Counts as unhealthy.
     Fail,
 }
+
+/// What `verdict.unhealthy.or` may speak of: the whole service, and each of its addresses (`ready.fail_ratio`).
+pub const UNHEALTHY_VARIABLES: [&str; 11] = [
+    "fail_ratio",
+    "failed",
+    "samples",
+    "slow",
+    "in_a_row",
+    "p50_ms",
+    "p99_ms",
+    "health",
+    "ready",
+    "grpc",
+    "tcp",
+];
 
 /// Says which share of failed samples is too much.
 ///
@@ -108,9 +125,11 @@ impl Default for StopEarly {
 }
 
 impl VerdictRules {
-    /// Reads `verdict: { … }` and the short form `consecutive_failures: 3` over given rules.
-    pub(super) fn read(table: &mut Table<'_, '_>, base: Self) -> Self {
-        let mut read = base;
+    /// Reads `verdict: { … }` and the short form `consecutive_failures: 3` over a given plan: the
+    /// rules, and what else makes a service unhealthy.
+    pub(super) fn read(table: &mut Table<'_, '_>, plan: &Monitor) -> (Self, Option<Condition>) {
+        let base = plan.verdict;
+        let (mut read, mut or) = (base, plan.unhealthy_if.clone());
         let failures = |table: &mut Table<'_, '_>| {
             let failures = table.count("consecutive_failures", 0)?;
             Some(u32::try_from(failures).unwrap_or(u32::MAX))
@@ -124,7 +143,7 @@ impl VerdictRules {
                     unhealthy.reader.report(Code::Conflict, unhealthy.at, text);
                 }
                 read.consecutive_failures = long.unwrap_or(read.consecutive_failures);
-                unhealthy.later(&["or"]);
+                or = unhealthy.condition("or", &Vocabulary::of(UNHEALTHY_VARIABLES)).or(or);
                 unhealthy.close();
             }
             if let Some(mut degraded) = verdict.table("degraded") {
@@ -142,6 +161,6 @@ impl VerdictRules {
             verdict.close();
         }
         read.consecutive_failures = short.unwrap_or(read.consecutive_failures);
-        read
+        (read, or)
     }
 }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::sample::{Finding, Sample};
 use printery_config::Compare;
+use printery_expressions::Condition;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -269,4 +270,50 @@ proptest! {
         // A slow answer that fails instead may lower the 99th percentile, not the verdict.
         prop_assert!(after >= before, "{before:?} became {after:?}");
     }
+}
+
+#[test]
+fn a_service_may_fail_until_it_is_up() {
+    let waits = |deadline| {
+        changed(|monitor| {
+            monitor.min_samples = 3;
+            monitor.startup = Duration::from_secs(deadline);
+        })
+    };
+    // A sample a second; five failures in a row would decide.
+    let slowly = "! ! ! ! ! 9 9 9 9 9";
+    assert_eq!(verdict(slowly, &waits(0)).standing, Standing::Unhealthy);
+    assert_eq!(verdict(slowly, &waits(5)).standing, Standing::Healthy);
+    assert_eq!(verdict(slowly, &waits(5)).samples, 5);
+    assert_eq!(verdict(slowly, &waits(2)).standing, Standing::Unhealthy, "it took too long");
+    assert_eq!(verdict("9 ! ! ! 9 9", &waits(60)).standing, Standing::Unhealthy, "it was up");
+    let never = verdict("! ! ! !", &waits(60));
+    assert_eq!((never.standing, never.samples), (Standing::Unhealthy, 4), "{}", never.reason);
+    let early = |deadline| is_enough(&samples("! ! ! !"), 10, &waits(deadline));
+    assert_eq!((early(0), early(60), early(1)), (true, false, true));
+}
+
+#[test]
+fn a_condition_of_the_file_condemns_a_service() {
+    let when = |text: &str| {
+        let condition = Condition::compile(text).unwrap();
+        changed(|monitor| {
+            monitor.min_samples = 1;
+            monitor.error_rate.unhealthy = 1.0;
+            monitor.unhealthy_if = Some(condition);
+        })
+    };
+    let seen = "9 ! 9 ! 9 700 9";
+    for (text, standing) in [
+        ("health.fail_ratio > 0.2", Standing::Unhealthy),
+        ("fail_ratio > 0.3 || ready.failed > 0", Standing::Degraded),
+        ("failed == 2 && samples == 7 && in_a_row == 1", Standing::Unhealthy),
+        ("p99_ms > 600.0", Standing::Unhealthy),
+        ("nonsense.here > 1", Standing::Degraded),
+    ] {
+        let found = verdict(seen, &when(text));
+        assert_eq!(found.standing, standing, "{text}: {}", found.reason);
+    }
+    let found = verdict(seen, &when("health.fail_ratio > 0.2"));
+    assert_eq!(found.reason, "api: 2 of 7 samples failed: health.fail_ratio > 0.2");
 }
