@@ -27,6 +27,7 @@ mod configuration;
 mod controls;
 mod crash_matrix;
 mod dead_letters;
+mod desk;
 mod docs;
 mod durability;
 mod explain;

@@ -59,6 +59,9 @@ pub struct CommonArgs {
     /// json or text; json when stdout is not a terminal
     #[arg(long, env = "PRINTERY_LOG_FORMAT", value_name = "FORMAT", global = true)]
     pub log_format: Option<String>,
+    /// Where log lines go as well, for all processes of this host; moved aside when it is full
+    #[arg(long, env = "LOG_FILE", value_name = "FILE", global = true)]
+    pub log_file: Option<String>,
     /// development, staging or production
     #[arg(long, env = "ENVIRONMENT", value_name = "NAME", global = true)]
     pub environment: Option<String>,
@@ -120,6 +123,7 @@ impl CommonArgs {
             &mut self.config,
             &mut self.log_level,
             &mut self.log_format,
+            &mut self.log_file,
             &mut self.environment,
             &mut self.http_addr,
             &mut self.concurrency,

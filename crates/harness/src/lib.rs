@@ -15,6 +15,7 @@ mod http;
 mod intake;
 mod lane;
 mod lease_keeper;
+pub mod log_file;
 pub mod logging;
 mod outage;
 pub mod own_process;

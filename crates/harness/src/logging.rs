@@ -5,11 +5,16 @@
 
 use std::fmt;
 use std::io::IsTerminal;
+use std::path::Path;
+use std::sync::Arc;
 
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::fmt::FmtContext;
 use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
+use tracing_subscriber::fmt::writer::{BoxMakeWriter, MakeWriterExt};
 use tracing_subscriber::registry::LookupSpan;
+
+use crate::log_file::LogFile;
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,14 +32,25 @@ impl LogFormat {
     }
 }
 
-/// Starts logging to standard error in the name of `program`; a second call changes nothing.
+/// Starts logging to standard error in the name of `program`, and to a file where one is named; a
+/// second call changes nothing.
 ///
-/// Standard output stays free for what a command prints.
-pub fn init_logging(program: &'static str, level: Level, format: LogFormat) {
-    let builder = tracing_subscriber::fmt()
-        .with_max_level(level)
-        .with_target(false)
-        .with_writer(std::io::stderr);
+/// Standard output stays free for what a command prints. A file that cannot be written is said and
+/// keeps nobody from working.
+pub fn init_logging(program: &'static str, level: Level, format: LogFormat, file: Option<&Path>) {
+    let opened = file.map(|path| (path, LogFile::open(path)));
+    let (log_file, problem) = match opened {
+        None => (None, None),
+        Some((_, Ok(file))) => (Some(Arc::new(file)), None),
+        Some((path, Err(error))) => (None, Some((path, error))),
+    };
+    let has_file = log_file.is_some();
+    let writer = log_file.map_or_else(
+        || BoxMakeWriter::new(std::io::stderr),
+        |file| BoxMakeWriter::new(std::io::stderr.and(file)),
+    );
+    let builder =
+        tracing_subscriber::fmt().with_max_level(level).with_target(false).with_writer(writer);
     let plain = tracing_subscriber::fmt::format().with_target(false);
     // Both calls fail only when a logger is already there (tests), which is fine.
     let _already_there = match format {
@@ -43,10 +59,14 @@ pub fn init_logging(program: &'static str, level: Level, format: LogFormat) {
             builder.json().event_format(Named { program, format, inner }).try_init().is_err()
         }
         LogFormat::Text => {
-            let builder = builder.with_ansi(std::io::stderr().is_terminal());
+            // Colours have no place in a file.
+            let builder = builder.with_ansi(!has_file && std::io::stderr().is_terminal());
             builder.event_format(Named { program, format, inner: plain }).try_init().is_err()
         }
     };
+    if let Some((path, error)) = problem {
+        tracing::warn!(file = %path.display(), %error, "--log-file (LOG_FILE) cannot be written");
+    }
 }
 
 /// Puts the program's name before a line, or into its object.

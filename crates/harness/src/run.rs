@@ -88,7 +88,8 @@ fn start<H: Handler>(
         }
     };
     let (reload, settings) = load(worker, &args).map_err(usage)?;
-    init_logging(worker.program, settings.log_level, settings.log_format);
+    let file = settings.log_file.as_deref();
+    init_logging(worker.program, settings.log_level, settings.log_format, file);
     let metrics = telemetry::install().map_err(bug)?;
     telemetry::begin(worker.name);
     for warning in &reload.current().warnings {

@@ -4,6 +4,7 @@
 //! Every problem is collected before anything is started. Nothing here talks to Redis.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -37,6 +38,8 @@ pub struct Settings {
     pub log_level: Level,
     /// How log lines look.
     pub log_format: LogFormat,
+    /// Where log lines go as well.
+    pub log_file: Option<PathBuf>,
     /// `development`, `staging` or `production`.
     pub environment: String,
     /// Where the process serves HTTP; none = not at all.
@@ -87,6 +90,7 @@ impl Settings {
                 FORMATS,
                 LogFormat::for_this_output(),
             ),
+            log_file: args.log_file.as_deref().map(PathBuf::from),
             environment: read
                 .word("--environment", args.environment.as_deref(), ENVIRONMENTS, "development")
                 .to_owned(),

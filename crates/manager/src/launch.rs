@@ -145,6 +145,7 @@ fn shared_environment(common: &CommonArgs, http: &str) -> Environment {
         ("PRINTERY_CONFIG", &common.config),
         ("LOG_LEVEL", &common.log_level),
         ("PRINTERY_LOG_FORMAT", &common.log_format),
+        ("LOG_FILE", &common.log_file),
         ("ENVIRONMENT", &common.environment),
         ("PRINTERY_LEASE", &common.lease),
         ("PRINTERY_MAX_ATTEMPTS", &common.max_attempts),

@@ -23,6 +23,7 @@ mod notify;
 mod observation;
 mod observer;
 mod parent;
+mod pid_file;
 mod registrar;
 mod restart;
 mod roll;

@@ -31,6 +31,7 @@ use crate::janitor::{Janitor, Retention};
 use crate::launch;
 use crate::leadership::{Lead, Leadership, own_name};
 use crate::leftovers;
+use crate::pid_file::PidFile;
 use crate::registrar::Registrar;
 use crate::roster::Ending;
 use crate::settings::{ManagerArgs, Settings};
@@ -73,7 +74,16 @@ pub(crate) fn run(common: &CommonArgs, own: &ManagerArgs) -> ExitCode {
         exit::report(PROGRAM, &format!("cannot start {}: {error}", program.display()));
         return exit::code(exit::FAILED);
     }
-    logging::init_logging(PROGRAM, settings.shared.log_level, settings.shared.log_format);
+    let _held = match settings.pid_file.as_deref().map(PidFile::take).transpose() {
+        Ok(held) => held,
+        Err(problem) => {
+            exit::report(PROGRAM, &problem);
+            return exit::code(exit::FAILED);
+        }
+    };
+    let shared = &settings.shared;
+    let file = shared.log_file.as_deref();
+    logging::init_logging(PROGRAM, shared.log_level, shared.log_format, file);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {

@@ -2,6 +2,7 @@
 //!
 //! Examines configuration, programs, Redis and what the fleet keeps there. It changes nothing.
 
+mod control;
 mod examine;
 mod finding;
 
@@ -44,9 +45,15 @@ fn consult(common: &CommonArgs, args: &DoctorArgs) -> Result<u8, Failure> {
         Ok(mut target) => {
             findings.extend(finding::fleet_file(&target.fleet));
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-            let examined = runtime.block_on(examine::redis(&mut target));
+            let examined = runtime.block_on(async {
+                let examined = examine::redis(&mut target).await?;
+                Ok::<_, Failure>((examined, control::gather(&mut target).await?))
+            });
             match examined {
-                Ok(examined) => findings.extend(finding::judge(&examined)),
+                Ok((examined, controlled)) => {
+                    findings.extend(finding::judge(&examined));
+                    findings.extend(control::judge(&controlled));
+                }
                 Err(failure) => {
                     code = failure.code;
                     findings.push(finding::unreachable(target.redis.address(), &failure.text));

@@ -38,6 +38,7 @@ pub(crate) mod redis_cli;
 mod replay;
 mod restarts;
 pub(crate) mod sighting;
+pub(crate) mod spec;
 mod status;
 pub(crate) mod table;
 pub(crate) mod target;
@@ -45,6 +46,7 @@ pub(crate) mod times;
 mod top;
 mod trigger;
 mod wait;
+mod wizard;
 mod worker;
 
 use std::process::ExitCode;
@@ -91,6 +93,11 @@ enum Verb {
     /// List, show, spawn, stop, restart and drain processes, on any host
     #[command(subcommand)]
     Worker(worker::WorkerVerb),
+    /// Judge a file that says which process to ask for
+    #[command(subcommand)]
+    Spec(spec::SpecVerb),
+    /// Ask what there is to say of a process, then have it started
+    Wizard(wizard::WizardArgs),
     /// Take away what processes that died have left behind
     Cleanup(cleanup::CleanupArgs),
     /// File the lives of processes away that ended some time ago
@@ -130,6 +137,7 @@ enum Verb {
     /// Refuse a deployment at its gate
     Reject(approve::ApproveArgs),
     /// Tell what is wrong with the fleet, and what to do about it
+    #[command(alias = "debug")]
     Doctor(doctor::DoctorArgs),
     /// Account for every entry of every stream, and repair what can be repaired
     Audit(audit::AuditArgs),
@@ -170,6 +178,8 @@ pub(crate) fn main() -> ExitCode {
         Some(Verb::Worker(verb)) => {
             worker::worker(&common, &verb, typed_worker(&matches).as_deref())
         }
+        Some(Verb::Spec(verb)) => spec::spec(&verb),
+        Some(Verb::Wizard(args)) => wizard::wizard(&common, &args),
         Some(Verb::Cleanup(args)) => cleanup::cleanup(&common, &args),
         Some(Verb::Archive(args)) => archive::archive(&common, &args),
         Some(Verb::Restarts(args)) => restarts::restarts(&common, &args),

@@ -4,7 +4,8 @@
 //! manager started alike; see [`crate::steering`].
 
 mod list;
-mod spawn;
+mod logs;
+pub(crate) mod spawn;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -28,6 +29,8 @@ pub(crate) enum WorkerVerb {
     Show(list::ShowArgs),
     /// Have a manager start one more process of a worker
     Spawn(spawn::SpawnArgs),
+    /// Show what the processes of this host wrote to their log file
+    Logs(logs::LogsArgs),
     /// Let processes finish what they run, leave and stay away; kills who takes longer
     Stop(StopArgs),
     /// Let processes finish what they run and be started again by their manager
@@ -93,6 +96,7 @@ pub(crate) fn worker(common: &CommonArgs, verb: &WorkerVerb, typed: Option<&str>
         WorkerVerb::Show(args) => {
             on_redis(common, "show the process", async |target| list::show(target, args).await)
         }
+        WorkerVerb::Logs(args) => logs::logs(common, args, typed),
         WorkerVerb::Spawn(args) => {
             on_redis(common, "spawn a process", async |target| spawn::spawn(target, args).await)
         }
