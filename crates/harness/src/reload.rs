@@ -8,18 +8,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use metrics::{describe_gauge, gauge};
 use printery_config::{Fleet, FleetFile, Reloaded};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::args::CommonArgs;
 use crate::run::Problems;
+use crate::telemetry;
 
 /// How often the file is looked at. 1 s: one `stat`, and half of a file is not taken for a whole one.
 const LOOK: Duration = Duration::from_secs(1);
-
-/// The name that Prometheus' own family of programs uses for this.
-const SUCCESSFUL: &str = "printery_config_last_reload_successful";
 
 /// One process' view of its fleet file.
 #[derive(Debug)]
@@ -53,11 +50,8 @@ impl Reload {
         hung_up: impl Fn(),
         take: impl Fn(Arc<Fleet>) -> Result<(), Problems>,
     ) {
-        describe_gauge!(
-            SUCCESSFUL,
-            "1 when what stands in the fleet file is what applies, 0 when it was not taken"
-        );
-        gauge!(SUCCESSFUL).set(1.0);
+        telemetry::describe_reload();
+        telemetry::reloaded(true);
         let mut hangup = match signal(SignalKind::hangup()) {
             Ok(signal) => Some(signal),
             Err(error) => {
@@ -75,7 +69,7 @@ impl Reload {
                 }
             }
             let applies = self.read(&take);
-            gauge!(SUCCESSFUL).set(if applies { 1.0 } else { 0.0 });
+            telemetry::reloaded(applies);
         }
     }
 

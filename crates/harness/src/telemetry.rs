@@ -49,6 +49,22 @@ fn describe() {
     describe_gauge!("printery_build_info", "Version of the running program");
 }
 
+/// Says what [`reloaded`] reports, to whichever recorder the program has.
+pub(crate) fn describe_reload() {
+    describe_gauge!(
+        "printery_config_last_reload_successful",
+        "1 when what stands in the fleet file is what applies, 0 when it was not taken"
+    );
+}
+
+/// Reports whether what stands in the fleet file is what applies.
+///
+/// # Source
+/// Prometheus' own family of programs, for the name's end.
+pub(crate) fn reloaded(applies: bool) {
+    gauge!("printery_config_last_reload_successful").set(if applies { 1.0 } else { 0.0 });
+}
+
 /// What became of one delivery.
 pub(crate) struct DeliverySettled<'a> {
     pub(crate) worker: &'static str,
