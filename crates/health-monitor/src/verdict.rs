@@ -198,7 +198,9 @@ fn condemned(samples: &[Sample], tally: &Tally, monitor: &Monitor) -> Option<(St
     for address in ["health", "ready", "grpc", "tcp"] {
         let its: Vec<Sample> =
             samples.iter().filter(|sample| sample.probe == address).cloned().collect();
-        variables[address] = shown(&Tally::of(&its, &monitor.latency));
+        if let Some(fields) = variables.as_object_mut() {
+            fields.insert(address.to_owned(), shown(&Tally::of(&its, &monitor.latency)));
+        }
     }
     match condition.holds(&variables) {
         Ok(true) => {
