@@ -7,6 +7,23 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::Path;
 
+use clap::Args;
+
+/// Which file, where there is to be one.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct PidArgs {
+    /// A file that one manager at a time holds; a second one is not started
+    #[arg(long, env = "PRINTERY_PID_FILE", value_name = "FILE", global = true)]
+    pid_file: Option<String>,
+}
+
+impl PidArgs {
+    /// Its place; none where nothing was said.
+    pub(crate) fn path(&self) -> Option<&Path> {
+        self.pid_file.as_deref().filter(|path| !path.is_empty()).map(Path::new)
+    }
+}
+
 /// The file while it is held.
 #[derive(Debug)]
 pub(crate) struct PidFile {

@@ -31,7 +31,7 @@ use crate::janitor::{Janitor, Retention};
 use crate::launch;
 use crate::leadership::{Lead, Leadership, own_name};
 use crate::leftovers;
-use crate::pid_file::PidFile;
+use crate::pid_file::{PidArgs, PidFile};
 use crate::registrar::Registrar;
 use crate::roster::Ending;
 use crate::settings::{ManagerArgs, Settings};
@@ -61,7 +61,7 @@ impl Abort {
 }
 
 /// Runs the fleet, or replaces this process by the one worker that was asked for.
-pub(crate) fn run(common: &CommonArgs, own: &ManagerArgs) -> ExitCode {
+pub(crate) fn run(common: &CommonArgs, own: &ManagerArgs, pid: &PidArgs) -> ExitCode {
     let settings = match Settings::try_new(common, own) {
         Ok(settings) => settings,
         Err(problems) => {
@@ -74,7 +74,7 @@ pub(crate) fn run(common: &CommonArgs, own: &ManagerArgs) -> ExitCode {
         exit::report(PROGRAM, &format!("cannot start {}: {error}", program.display()));
         return exit::code(exit::FAILED);
     }
-    let _held = match settings.pid_file.as_deref().map(PidFile::take).transpose() {
+    let _held = match pid.path().map(PidFile::take).transpose() {
         Ok(held) => held,
         Err(problem) => {
             exit::report(PROGRAM, &problem);
@@ -83,7 +83,7 @@ pub(crate) fn run(common: &CommonArgs, own: &ManagerArgs) -> ExitCode {
     };
     let shared = &settings.shared;
     let file = shared.log_file.as_deref();
-    logging::init_logging(PROGRAM, shared.log_level, shared.log_format, file);
+    logging::init_logging_to(PROGRAM, shared.log_level, shared.log_format, file);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {

@@ -3,7 +3,7 @@
 //! Every problem of flags, environment and fleet file is collected before anything is started or
 //! written. Nothing here talks to Redis or starts a process.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use clap::Args;
@@ -72,9 +72,6 @@ pub(crate) struct ManagerArgs {
     /// How long the start waits for a worker to be ready before it goes on without it
     #[arg(long, env = "PRINTERY_START_TIMEOUT", value_name = "DURATION", global = true)]
     pub(crate) start_timeout: Option<String>,
-    /// A file that one manager at a time holds; a second one is not started
-    #[arg(long, env = "PRINTERY_PID_FILE", value_name = "FILE", global = true)]
-    pub(crate) pid_file: Option<String>,
     #[command(flatten)]
     pub(crate) archive: ArchiveArgs,
 }
@@ -89,7 +86,6 @@ impl ManagerArgs {
             &mut self.backoff,
             &mut self.health_check_interval,
             &mut self.start_timeout,
-            &mut self.pid_file,
             &mut self.start_services,
             &mut self.override_services,
         ]);
@@ -113,8 +109,6 @@ pub(crate) struct Settings {
     pub(crate) health_check_interval: Duration,
     /// After which silence something is said about a process.
     pub(crate) thresholds: Thresholds,
-    /// What one manager at a time holds.
-    pub(crate) pid_file: Option<PathBuf>,
     /// Who may ask the API; none where HTTP is off.
     pub(crate) guard: Option<Guard>,
     /// Where jobs are kept beyond Redis; none where they are not.
@@ -166,7 +160,6 @@ impl Settings {
                     plan,
                     health_check_interval,
                     thresholds,
-                    pid_file: own.pid_file.as_deref().map(PathBuf::from),
                     guard,
                     archive,
                 })

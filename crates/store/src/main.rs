@@ -71,8 +71,7 @@ fn main() -> ExitCode {
         Ok(settings) => settings,
         Err(problems) => return usage(problems.join("\n")),
     };
-    let file = settings.log_file.as_deref();
-    init_logging(PROGRAM, settings.log_level, settings.log_format, file);
+    init_logging(PROGRAM, settings.log_level, settings.log_format);
     let runtime =
         match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
             Ok(runtime) => runtime,

@@ -56,6 +56,7 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use printery_harness::args::CommonArgs;
 
 use crate::demo;
+use crate::pid_file::PidArgs;
 use crate::run;
 use crate::settings::ManagerArgs;
 
@@ -67,6 +68,8 @@ pub(crate) struct Cli {
     common: CommonArgs,
     #[command(flatten)]
     manager: ManagerArgs,
+    #[command(flatten)]
+    pid: PidArgs,
     #[command(subcommand)]
     verb: Option<Verb>,
 }
@@ -163,11 +166,11 @@ enum Verb {
 /// Does what was typed.
 pub(crate) fn main() -> ExitCode {
     let matches = Cli::command().get_matches();
-    let Cli { common, manager, verb } =
+    let Cli { common, manager, pid, verb } =
         Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let (common, manager) = (common.without_blanks(), manager.without_blanks());
     match verb {
-        None | Some(Verb::Run) => run::run(&common, &manager),
+        None | Some(Verb::Run) => run::run(&common, &manager, &pid),
         Some(Verb::Demo(args)) => demo::demo(&common, &args),
         Some(Verb::Replay(args)) => replay::replay(&common, &args),
         Some(Verb::Publish(args)) => publish::publish(&common, &args),
