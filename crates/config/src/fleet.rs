@@ -28,6 +28,7 @@ use crate::route::Route;
 use crate::schema::Ear;
 use crate::sections;
 use crate::service::Service;
+use crate::store::Store;
 use crate::validator::Validator;
 use crate::window::Window;
 
@@ -50,6 +51,10 @@ pub struct Fleet {
     pub engine: Engine,
     /// The address the manager listens on, the file's layer of `--http-addr`.
     pub listen: Option<String>,
+    /// The file with the API's tokens, the file's layer of `PRINTERY_API_TOKENS_FILE`.
+    pub tokens_file: Option<String>,
+    /// Where jobs are remembered.
+    pub store: Store,
     /// Stages whose completion is followed by checks.
     pub stages: Vec<String>,
     /// Which addresses may be reached.

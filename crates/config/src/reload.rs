@@ -107,11 +107,17 @@ impl Fleet {
         if engine(self) != engine(new) || redis(self) != redis(new) {
             sections.push("engine");
         }
-        if self.listen != new.listen {
+        if (&self.listen, &self.tokens_file) != (&new.listen, &new.tokens_file) {
             sections.push("server");
         }
         if self.stages != new.stages {
             sections.push("stages");
+        }
+        let store = |fleet: &Self| {
+            (fleet.store.address.as_ref().map(|it| it.expose().to_owned()), fleet.store.keep)
+        };
+        if store(self) != store(new) {
+            sections.push("store");
         }
         sections
     }

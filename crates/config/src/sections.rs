@@ -23,6 +23,7 @@ use crate::receiver::{Notifier, ReadReceiver, Receiver, ReceiverKind};
 use crate::route::Route;
 use crate::scalar;
 use crate::service::{Service, ServiceDefaults};
+use crate::store::Store;
 use crate::table::Table;
 use crate::validator::Validator;
 use crate::window::Window;
@@ -37,7 +38,7 @@ const MOST_NODES: usize = 2000;
 const DEEPEST: usize = 32;
 
 /// Sections that only later versions understand.
-const LATER: [&str; 4] = ["store", "telemetry", "silences_api", "templates"];
+const LATER: [&str; 3] = ["telemetry", "silences_api", "templates"];
 
 /// Reads `vars`, which may refer to the environment and to files.
 pub(crate) fn vars(reader: &Reader<'_>, root: &Node) -> BTreeMap<String, String> {
@@ -71,10 +72,13 @@ pub(crate) fn fleet(reader: &Reader<'_>, root: &Node) -> Fleet {
     let validator = Validator::read(&mut top);
     let notifier = Notifier::read(&mut top);
     let (receivers, routes) = notifications(&mut top);
+    let (listen, tokens_file) = server(&mut top);
     let mut fleet = Fleet {
         name: top.text("fleet").unwrap_or_else(|| "default".to_owned()),
         engine: Engine::read(&mut top),
-        listen: listen(&mut top),
+        listen,
+        tokens_file,
+        store: Store::read(&mut top),
         stages: stages(&mut top),
         egress: EgressRules::read(&mut top),
         graph: graph(reader, &services, &endpoints),
@@ -142,12 +146,18 @@ fn defaults(top: &mut Table<'_, '_>, profiles: &Profiles) -> (Defaults, HealthMo
     (read, monitor)
 }
 
-fn listen(top: &mut Table<'_, '_>) -> Option<String> {
-    let mut server = top.table("server")?;
+/// Reads `server: { listen: 127.0.0.1:8844, auth: { tokens_file: /etc/printery/tokens } }`.
+fn server(top: &mut Table<'_, '_>) -> (Option<String>, Option<String>) {
+    let Some(mut server) = top.table("server") else { return (None, None) };
     let listen = server.text("listen");
-    server.later(&["auth"]);
+    let tokens_file = server.table("auth").and_then(|mut auth| {
+        auth.must("tokens_file");
+        let file = auth.text("tokens_file");
+        auth.close();
+        file
+    });
     server.close();
-    listen
+    (listen, tokens_file)
 }
 
 fn stages(top: &mut Table<'_, '_>) -> Vec<String> {

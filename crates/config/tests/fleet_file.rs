@@ -207,3 +207,31 @@ fn the_resolved_form_shows_no_secret() {
     }
     assert!(shown.contains("\"lease\": \"15s\"") && shown.contains("***"), "{shown}");
 }
+
+#[test]
+fn where_jobs_are_remembered_and_who_may_ask_is_read() {
+    let text = "store: { postgres: 'postgres://u:hidden@db/jobs', keep: 30d }\n\
+                server: { auth: { tokens_file: /etc/printery/tokens } }";
+    let load = |text: &str| Fleet::parse("fleet.yaml", text, &|_| None);
+    let fleet = load(text).unwrap();
+    let kept = fleet.store.address.as_ref().unwrap();
+    assert_eq!(
+        (kept.expose(), fleet.store.keep.unwrap().as_secs()),
+        ("postgres://u:hidden@db/jobs", 2_592_000)
+    );
+    assert_eq!(fleet.tokens_file.as_deref(), Some("/etc/printery/tokens"));
+    assert!(!serde_json::to_string(&fleet).unwrap().contains("hidden"));
+    assert_eq!(
+        load("store: { sqlite: jobs.db }").unwrap().store.address.unwrap().expose(),
+        "jobs.db"
+    );
+    for (text, expected) in [
+        ("store: { sqlite: a.db, postgres: 'postgres://db/jobs' }", "are two places"),
+        ("store: { postgres: 'mysql://db/jobs' }", "must begin with postgres://"),
+        ("store: { sqlite: a.db, keep: 30 }", "has no unit"),
+        ("server: { auth: {} }", "is missing"),
+    ] {
+        let found = load(text).unwrap_err().to_string();
+        assert!(found.contains(expected), "{expected}: {found}");
+    }
+}

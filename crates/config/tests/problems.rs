@@ -50,7 +50,7 @@ fn a_key_that_is_unknown_missing_or_of_a_later_version_is_named() {
         ("servces: {}", "f.yaml:1:1: unknown key `servces`; did you mean `services`?"),
         ("engine: { leese: 1s }", "f.yaml:1:11: unknown key `engine.leese`; did you mean `lease`?"),
         ("zzzzzz: 1", "f.yaml:1:1: unknown key `zzzzzz`"),
-        ("store: {}", "f.yaml:1:1: `store` is not supported by this version"),
+        ("telemetry: {}", "f.yaml:1:1: `telemetry` is not supported by this version"),
         (
             "services: { a: { extends: x } }",
             "`services.a.extends` is not supported by this version",

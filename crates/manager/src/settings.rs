@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use clap::Args;
-use printery_config::{Engine, Fleet};
+use printery_config::{Engine, Fleet, Secret};
 use printery_events::topology::Worker;
 use printery_harness::Problems;
 use printery_harness::args::{CommonArgs, environment, secret_from_file, unset_blanks};
@@ -145,8 +145,10 @@ impl Settings {
             Thresholds::default()
         });
         let is_manager = supervised || !matches!(mode, Mode::One(_));
-        let guard = if is_manager { read.guard(&common) } else { None };
-        let archive = read.archive(&own.archive);
+        let file = fleet.as_ref();
+        let tokens = file.and_then(|fleet| fleet.tokens_file.as_deref());
+        let guard = if is_manager { read.guard(&common, tokens) } else { None };
+        let archive = read.archive(&own.archive, file.and_then(|it| it.store.address.as_ref()));
         match (shared, fleet) {
             (Some(shared), Some(fleet)) if read.problems.is_empty() => {
                 let shutdown_timeout = shared.shutdown_timeout;
@@ -265,8 +267,8 @@ impl Reader {
         }
     }
 
-    fn archive(&mut self, said: &ArchiveArgs) -> Option<String> {
-        said.address().unwrap_or_else(|problem| {
+    fn archive(&mut self, said: &ArchiveArgs, file: Option<&Secret>) -> Option<String> {
+        said.address(file).unwrap_or_else(|problem| {
             self.problems.push(problem);
             None
         })
@@ -313,7 +315,7 @@ impl Reader {
         })
     }
 
-    fn guard(&mut self, common: &CommonArgs) -> Option<Guard> {
+    fn guard(&mut self, common: &CommonArgs, file: Option<&str>) -> Option<Guard> {
         // An address that cannot be read has been reported with the shared flags.
         let address = common.http_addr.as_deref().unwrap_or(HTTP_ADDR).parse().ok()?;
         let token = match secret_from_file("PRINTERY_API_TOKEN") {
@@ -327,7 +329,7 @@ impl Reader {
         if let Some(token) = token.map(SecretString::from) {
             tokens = tokens.with_admin(&token);
         }
-        let tokens = self.tokens_file(tokens)?;
+        let tokens = self.tokens_file(tokens, file)?;
         let guard = Guard::try_new(address, tokens);
         guard
             .map_err(|_token_needed| {
@@ -339,20 +341,19 @@ impl Reader {
             .ok()
     }
 
-    /// Reads the tokens that have a name and a role each.
-    fn tokens_file(&mut self, tokens: Tokens) -> Option<Tokens> {
-        let problems = match secret_from_file("PRINTERY_API_TOKENS") {
-            Ok(None) => return Some(tokens),
-            Ok(Some(text)) => match tokens.with_file(&text) {
-                Ok(tokens) => return Some(tokens),
-                Err(problems) => problems,
-            },
-            Err(problem) => vec![problem],
+    /// Reads the tokens that have a name and a role each; `below` is the fleet file's layer.
+    fn tokens_file(&mut self, tokens: Tokens, below: Option<&str>) -> Option<Tokens> {
+        let variable = environment("PRINTERY_API_TOKENS_FILE");
+        let (source, file) = match (variable.as_deref(), below) {
+            (Some(file), _) => ("PRINTERY_API_TOKENS_FILE", file),
+            (None, Some(file)) => ("server.auth.tokens_file", file),
+            (None, None) => return Some(tokens),
         };
-        let file = environment("PRINTERY_API_TOKENS_FILE").unwrap_or_default();
-        let named = |problem| format!("PRINTERY_API_TOKENS_FILE ({file}): {problem}");
-        self.problems.extend(problems.into_iter().map(named));
-        None
+        let read = std::fs::read_to_string(file)
+            .map_err(|error| vec![format!("it cannot be read: {error}")])
+            .and_then(|text| tokens.with_file(&text));
+        let named = |problem| format!("{source} ({file}): {problem}");
+        read.map_err(|problems| self.problems.extend(problems.into_iter().map(named))).ok()
     }
 }
 

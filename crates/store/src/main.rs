@@ -80,7 +80,12 @@ fn main() -> ExitCode {
                 return exit::code(exit::FAILED);
             }
         };
-    let ended = runtime.block_on(keep(&settings, &store_url, &socket, attended));
+    let ended = runtime.block_on(keep(
+        &settings,
+        &store_url,
+        &socket,
+        Life { attended, keep: fleet.store.keep },
+    ));
     // A read of standard input may never end.
     runtime.shutdown_background();
     match ended {
@@ -92,8 +97,17 @@ fn main() -> ExitCode {
     }
 }
 
+/// How long this process and what it keeps live.
+#[derive(Debug, Clone, Copy)]
+struct Life {
+    /// Whether it ends with its standard input.
+    attended: bool,
+    /// How long a job that ended is remembered.
+    keep: Option<Duration>,
+}
+
 /// Takes the database, or leaves it to the process that has it.
-async fn keep(settings: &Settings, url: &str, socket: &Path, attended: bool) -> Result<(), String> {
+async fn keep(settings: &Settings, url: &str, socket: &Path, life: Life) -> Result<(), String> {
     let Some(_lock) = Lock::take(&lock::beside(url, socket))? else {
         tracing::info!("another process has the database");
         return Ok(());
@@ -102,9 +116,9 @@ async fn keep(settings: &Settings, url: &str, socket: &Path, attended: bool) -> 
     let partitions = Partitions::try_new(bus, prefix, *partitions, COMMAND_TIMEOUT)
         .map_err(|error| format!("--redis-url (REDIS_URL): {error}"))?;
     if is_postgres(url) {
-        serve(Postgres::try_new(url)?, &partitions, socket, attended).await
+        serve(Postgres::try_new(url)?, &partitions, socket, life).await
     } else {
-        serve(Sqlite::open(Path::new(url))?, &partitions, socket, attended).await
+        serve(Sqlite::open(Path::new(url))?, &partitions, socket, life).await
     }
 }
 
@@ -117,9 +131,10 @@ async fn serve(
     database: impl Database,
     partitions: &Partitions,
     socket: &Path,
-    attended: bool,
+    life: Life,
 ) -> Result<(), String> {
-    let mirror = Arc::new(Mutex::new(Mirror::begin(database, partitions).await?));
+    let mirror = Mirror::begin(database, partitions, life.keep).await?;
+    let mirror = Arc::new(Mutex::new(mirror));
     let listener = server::bind(socket)?;
     let shutdown = Shutdown::default();
     let mut background = JoinSet::new();
@@ -129,7 +144,7 @@ async fn serve(
             tracing::error!(%error, "signals cannot be followed");
         }
     });
-    if attended {
+    if life.attended {
         background.spawn(end_with_stdin(shutdown.clone()));
     }
     background.spawn(mirror::follow(Arc::clone(&mirror)));

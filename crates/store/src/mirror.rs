@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use printery_events::topology::WORKERS;
 use printery_streams::{EntryId, Error, Partition, Partitions, browse};
 use tokio::sync::Mutex;
@@ -19,6 +20,8 @@ use crate::tables;
 const EVERY: Duration = Duration::from_secs(1);
 /// How long catching up may keep a question waiting; the rest follows. 1 s.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// Between two times that old jobs are forgotten. 1 h: nobody counts the days by the minute.
+const TIDY: Duration = Duration::from_secs(3600);
 /// Lines of one transaction.
 const PAGE: usize = 256;
 
@@ -38,11 +41,19 @@ pub(crate) struct Mirror<D> {
     sources: Vec<Source>,
     fleet: String,
     problem: Option<String>,
+    /// How long a job that ended is remembered, where there is an end to it.
+    keep: Option<Duration>,
+    /// When the old ones were last forgotten.
+    tidied: Option<Instant>,
 }
 
 impl<D: Database> Mirror<D> {
     /// Makes the tables and finds out where it ended.
-    pub(crate) async fn begin(database: D, partitions: &Partitions) -> Result<Self, String> {
+    pub(crate) async fn begin(
+        database: D,
+        partitions: &Partitions,
+        keep: Option<Duration>,
+    ) -> Result<Self, String> {
         let of = |partition: &Partition| {
             let partition = partition.clone();
             WORKERS.iter().map(move |worker| Source {
@@ -58,6 +69,8 @@ impl<D: Database> Mirror<D> {
             sources: partitions.all().flat_map(of).collect(),
             fleet: format!("{} {}", home.redis.address(), home.keys.prefix()),
             problem: None,
+            keep,
+            tidied: None,
         };
         mirror.prepare().await?;
         Ok(mirror)
@@ -100,6 +113,19 @@ impl<D: Database> Mirror<D> {
                 source.seen = seen;
             }
         }
+        self.forget().await
+    }
+
+    /// Forgets, now and then, the jobs that ended longer ago than they are remembered.
+    async fn forget(&mut self) -> Result<(), String> {
+        let Some(keep) = self.keep else { return Ok(()) };
+        if self.tidied.is_some_and(|at| at.elapsed() < TIDY) {
+            return Ok(());
+        }
+        let now_ms = u64::try_from(Timestamp::now().as_millisecond()).unwrap_or(0);
+        let keep_ms = u64::try_from(keep.as_millis()).unwrap_or(u64::MAX);
+        self.database.execute(&[tables::forget(now_ms.saturating_sub(keep_ms))]).await?;
+        self.tidied = Some(Instant::now());
         Ok(())
     }
 

@@ -80,3 +80,26 @@ impl ToSql for Cell {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tables;
+
+    #[tokio::test]
+    async fn what_ended_long_ago_is_forgotten_and_what_did_not_end_is_not() {
+        let mut file = Sqlite::open(Path::new(":memory:")).unwrap();
+        file.execute(&tables::schema()).await.unwrap();
+        for (id, ended) in [("old", "1000"), ("new", "2000"), ("open", "NULL")] {
+            let sql = format!(
+                "INSERT INTO jobs (id, pipeline_id, status, created_at, seq, completed_at, \
+                 attempts, stream) VALUES ('{id}', 'validator', 'completed', 1, 0, {ended}, 1, 's')"
+            );
+            file.execute(&[Statement { sql, values: Vec::new() }]).await.unwrap();
+        }
+        file.execute(&[tables::forget(2000)]).await.unwrap();
+        let sql = "SELECT id FROM jobs ORDER BY id".to_owned();
+        let rows = file.rows(&Statement { sql, values: Vec::new() }).await.unwrap();
+        assert_eq!(rows, [[Cell::text("new")], [Cell::text("open")]]);
+    }
+}

@@ -46,6 +46,14 @@ pub(crate) fn keep(job: &Job) -> Statement {
     Statement { sql, values }
 }
 
+/// Forgets the jobs that ended before a moment, milliseconds since the epoch.
+pub(crate) fn forget(before_ms: u64) -> Statement {
+    Statement {
+        sql: "DELETE FROM jobs WHERE completed_at < $1".to_owned(),
+        values: vec![Cell::int(before_ms)],
+    }
+}
+
 /// Remembers how far a log was mirrored.
 pub(crate) fn remember(log: &str, entry: EntryId) -> Statement {
     Statement {

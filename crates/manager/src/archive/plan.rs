@@ -1,6 +1,7 @@
 //! Where jobs are kept for longer than Redis keeps them, as somebody said it.
 
 use clap::Args;
+use printery_config::Secret;
 use printery_harness::args::{secret_from_file, unset_blanks};
 
 /// Where the file is when nobody says.
@@ -27,13 +28,15 @@ impl ArchiveArgs {
         self
     }
 
-    /// Judges what was said; none where nothing is kept beyond Redis.
+    /// Judges what was said, `file` being the fleet file's layer below; none where nothing is kept
+    /// beyond Redis.
     ///
     /// # Errors
     /// A sentence that names flag and variable.
-    pub(crate) fn address(&self) -> Result<Option<String>, String> {
+    pub(crate) fn address(&self, file: Option<&Secret>) -> Result<Option<String>, String> {
         let from_file = secret_from_file("STORE_URL")?;
-        let url = self.store_url.clone().or(from_file);
+        let below = file.map(|file| file.expose().to_owned());
+        let url = self.store_url.clone().or(from_file).or(below);
         let is_server = url.as_deref().is_some_and(is_postgres);
         let driver = match (self.store_driver.as_deref(), &url) {
             (Some(driver), _) => driver,
@@ -89,11 +92,20 @@ mod tests {
                 store_driver: driver.map(str::to_owned),
                 store_url: url.map(str::to_owned),
             };
-            match (said.address(), expected) {
+            match (said.address(None), expected) {
                 (Ok(found), Ok(expected)) => assert_eq!(found.as_deref(), expected, "{said:?}"),
                 (Err(found), Err(part)) => assert!(found.contains(part), "{found}"),
                 (found, _) => panic!("{said:?}: {found:?}"),
             }
         }
+        let file = Secret::new("file.db".to_owned());
+        let said = |driver: Option<&str>, url: Option<&str>| ArchiveArgs {
+            store_driver: driver.map(str::to_owned),
+            store_url: url.map(str::to_owned),
+        };
+        let found = |said: ArchiveArgs| said.address(Some(&file)).unwrap();
+        assert_eq!(found(said(None, None)).as_deref(), Some("file.db"), "the fleet file's");
+        assert_eq!(found(said(None, Some("a.db"))).as_deref(), Some("a.db"));
+        assert_eq!(found(said(Some("redis"), None)), None);
     }
 }

@@ -104,7 +104,7 @@ pub(crate) fn job(common: &CommonArgs, kept: &ArchiveArgs, verb: &JobVerb) -> Ex
 /// The history as the manager has it: its process is asked where it runs, otherwise one is
 /// started for this command.
 fn archive(common: &CommonArgs, kept: &ArchiveArgs, target: &Target) -> Result<Archive, Failure> {
-    let address = kept.address().map_err(Failure::usage)?;
+    let address = kept.address(target.fleet.store.address.as_ref()).map_err(Failure::usage)?;
     launch::archive(common, address.as_deref(), target.partitions.home())
         .map_err(|error| Failure::failed(format!("cannot prepare the store: {error}")))
 }
