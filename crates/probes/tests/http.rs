@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a set-up that fails is a failed test")]
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -9,6 +11,7 @@ use axum::body::Body;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect};
 use axum::routing::get;
+use printery_config::{Final, RetryOn};
 use printery_probes::{
     Class, Egress, EgressRules, HttpProbe, Limits, Method, Outcome, Purpose, ReasonCode, Report,
     StatusRange, Url,
@@ -323,6 +326,29 @@ async fn credentials_do_not_follow_a_redirect_to_another_host() {
         assert_eq!(report.outcome, Outcome::Pass, "{path}: {report:?}");
         assert!(!format!("{report:?}").contains("hunter2"));
     }
+}
+
+#[tokio::test]
+async fn a_final_answer_is_asked_for_again_where_the_fleet_file_names_it() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&asked);
+    // A service that has just been deployed knows its paths a moment later.
+    let app = Router::new().route(
+        "/",
+        get(move || {
+            let first = counter.fetch_add(1, Ordering::SeqCst) == 0;
+            async move { if first { StatusCode::NOT_FOUND } else { StatusCode::OK } }
+        }),
+    );
+    let server = Server::start(app).await;
+    let probe = HttpProbe::try_new(&server.url("/")).unwrap();
+    let twice = Limits { attempts: 2, ..Limits::default() };
+    let report = probe.run(&egress(), &twice).await;
+    assert_eq!((report.outcome, report.attempts), (Outcome::Fail, 1), "{report:?}");
+    asked.store(0, Ordering::SeqCst);
+    let named = Limits { retry_on: RetryOn::NONE.with(Final::HttpStatus), ..twice };
+    let report = probe.run(&egress(), &named).await;
+    assert_eq!((report.outcome, report.attempts), (Outcome::Pass, 2), "{report:?}");
 }
 
 #[test]

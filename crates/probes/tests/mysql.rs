@@ -1,5 +1,5 @@
 //! The MySQL probe against a real MariaDB and its replica.
-#![expect(clippy::unwrap_used, reason = "a set-up that fails is a failed test")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a set-up that fails is a failed test")]
 
 use std::time::Duration;
 
