@@ -21,6 +21,7 @@ use crate::health::HealthMonitor;
 use crate::inhibit::Inhibit;
 use crate::interpolate::{Env, Variables};
 use crate::node::Node;
+use crate::pages::Pages;
 use crate::problem::{Code, Problem, Problems};
 use crate::reader::Reader;
 use crate::receiver::{Notifier, Receiver};
@@ -81,6 +82,8 @@ pub struct Fleet {
     pub routes: Vec<Route>,
     /// What is hidden from whom because its cause was told.
     pub inhibit: Vec<Inhibit>,
+    /// The fleet's own words.
+    pub templates: Pages,
     /// Who needs whom.
     #[serde(skip)]
     pub graph: Graph,
@@ -174,6 +177,7 @@ pub(crate) fn read(
     let reader = Reader::new(file, text, Variables::new(env, vars)).heard_by(ear);
     let mut fleet = sections::fleet(&reader, root);
     trace.update(reader.variables.trace());
+    fleet.templates.sources().for_each(|text| trace.update(text));
     fleet.fingerprint = trace.finalize().into();
     problems.append(&mut reader.into_problems());
     file.clone_into(&mut fleet.source);

@@ -6,6 +6,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use crate::interpolate::Variables;
 use crate::node::{Node, Value, line_of};
@@ -118,6 +119,29 @@ impl<'a> Reader<'a> {
         let line = line_of(self.document, at);
         let problem = Problem { code, file: self.file.to_owned(), at: Some(at), text, hint, line };
         self.problems.borrow_mut().push(problem);
+    }
+
+    /// Remembers a problem of another file that belongs to this one.
+    pub(crate) fn report_in(
+        &self,
+        file: &Path,
+        source: &str,
+        code: Code,
+        line: usize,
+        text: String,
+    ) {
+        if self.enough(code.severity()) {
+            return;
+        }
+        let at = Position { line: u64::try_from(line).unwrap_or(1), column: 1 };
+        let (file, line) = (file.display().to_string(), line_of(source, at));
+        let problem = Problem { code, file, at: Some(at), text, hint: None, line };
+        self.problems.borrow_mut().push(problem);
+    }
+
+    /// The file's own name, as problems call it.
+    pub(crate) fn file(&self) -> &str {
+        self.file
     }
 
     /// Tells whether nobody would read one more.

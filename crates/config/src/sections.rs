@@ -16,6 +16,7 @@ use crate::graph::Graph;
 use crate::health::{HealthMonitor, Profiles};
 use crate::inhibit::Inhibit;
 use crate::node::Node;
+use crate::pages::Pages;
 use crate::probe::{HttpDefaults, Limits, StatusSet};
 use crate::problem::Code;
 use crate::reader::{Reader, Refers};
@@ -38,7 +39,7 @@ const MOST_NODES: usize = 2000;
 const DEEPEST: usize = 32;
 
 /// Sections that only later versions understand.
-const LATER: [&str; 3] = ["telemetry", "silences_api", "templates"];
+const LATER: [&str; 2] = ["telemetry", "silences_api"];
 
 /// Reads `vars`, which may refer to the environment and to files.
 pub(crate) fn vars(reader: &Reader<'_>, root: &Node) -> BTreeMap<String, String> {
@@ -93,6 +94,7 @@ pub(crate) fn fleet(reader: &Reader<'_>, root: &Node) -> Fleet {
         receivers,
         routes,
         inhibit: Inhibit::read_all(&mut top),
+        templates: Pages::read(&mut top),
         tests: Vec::new(),
         warnings: Vec::new(),
         source: String::new(),

@@ -3,6 +3,7 @@
 mod condition;
 mod cost;
 mod functions;
+mod page;
 mod path;
 mod pattern;
 mod problem;
@@ -13,6 +14,7 @@ mod vocabulary;
 
 pub use condition::{Condition, MAX_NESTING, MAX_TEXT};
 pub use functions::Functions;
+pub use page::{Fault, Page};
 pub use path::Path;
 pub use pattern::Pattern;
 pub use problem::Problem;

@@ -15,15 +15,18 @@ mod slack;
 mod slack_bot;
 mod teams;
 mod webhook;
+mod written;
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use printery_config::{Fleet, ReceiverKind, Retry};
+use printery_config::{Fleet, Pages, ReceiverKind, Retry};
 use printery_events::Event;
 use printery_events::payload::Channel;
 use printery_probes::{Egress, GuardedClient, Limits, Purpose};
 
 use self::exchange::Request;
+use self::written::{Written, body, written};
 use crate::facts::Facts;
 use crate::verdict::Verdict;
 
@@ -52,6 +55,8 @@ pub struct Ways {
     pub egress: Egress,
     /// How long telling one receiver may take.
     pub timeout: Duration,
+    /// The fleet's own words.
+    pages: Arc<Pages>,
 }
 
 /// What is told: an event, and the identity of telling it to this receiver.
@@ -69,6 +74,30 @@ pub struct Telling<'a> {
     pub memory: Option<&'a str>,
     /// How often it was tried before with this event.
     pub tries: u32,
+    /// The message in the fleet's own words; the receiver itself sees to it.
+    written: Option<&'a Written>,
+}
+
+impl<'a> Telling<'a> {
+    /// Tells an event for the first time.
+    ///
+    /// # Shapes and units
+    /// `timestamp`: now, in whole seconds since the epoch.
+    pub fn new(event: &'a Event, facts: &'a Facts<'a>, id: &'a str, timestamp: u64) -> Self {
+        Self { event, facts, id, timestamp, memory: None, tries: 0, written: None }
+    }
+
+    /// Tells it after so many tries.
+    #[must_use]
+    pub fn after(self, tries: u32) -> Self {
+        Self { tries, ..self }
+    }
+
+    /// Tells it to a receiver that asked for this to be remembered.
+    #[must_use]
+    pub fn remembering(self, memory: Option<&'a str>) -> Self {
+        Self { memory, ..self }
+    }
 }
 
 /// What came of telling a receiver once.
@@ -93,7 +122,8 @@ impl Ways {
         let timeout = fleet.notifier.timeout;
         let limits = Limits::new(timeout, CONNECT, 1);
         let client = egress.client(Purpose::Notify, &limits).map_err(|error| error.to_string())?;
-        Ok(Self { client, egress, timeout })
+        let pages = Arc::new(fleet.templates.clone());
+        Ok(Self { client, egress, timeout, pages })
     }
 }
 
@@ -195,11 +225,31 @@ impl Receiver {
         matches!(self.kind, ReceiverKind::SlackBot(_) | ReceiverKind::GithubStatus { .. })
     }
 
-    /// Tells it once.
+    /// Tells it once, in the fleet's own words where it has some. Words that cannot be made are no
+    /// reason to tell nobody: it is told in ours then, and that it was.
     ///
     /// # Cancel safety
     /// Cancel safe for us; the receiver may have it although nobody heard the answer.
     pub async fn tell(&self, telling: Telling<'_>) -> Reply {
+        match self.written(telling) {
+            Ok(written) => self.deliver(Telling { written: written.as_ref(), ..telling }).await,
+            Err(why) => {
+                tracing::warn!(receiver = self.name, why, "told in the built-in words");
+                let facts = noted(telling.facts, &why);
+                self.deliver(Telling { facts: &facts, ..telling }).await
+            }
+        }
+    }
+
+    /// Writes the message in the fleet's own words, where it has some for this kind of receiver.
+    fn written(&self, telling: Telling<'_>) -> Result<Option<Written>, String> {
+        match self.kind.pages() {
+            Some(channel) => written(&self.ways.pages, channel, telling),
+            None => Ok(None),
+        }
+    }
+
+    async fn deliver(&self, telling: Telling<'_>) -> Reply {
         let client = &self.ways.client;
         match &self.kind {
             ReceiverKind::Log => log::tell(&self.name, telling.facts).into(),
@@ -248,7 +298,7 @@ impl Receiver {
     fn request(&self, telling: Telling<'_>) -> Result<Request, String> {
         match &self.kind {
             ReceiverKind::Slack { url, name } => {
-                Ok(slack::request(url.expose(), name.as_deref(), telling.facts))
+                Ok(slack::request(url.expose(), name.as_deref(), telling))
             }
             ReceiverKind::Webhook { url, secrets, .. } => {
                 Ok(webhook::request(url.expose(), secrets, telling))
@@ -256,10 +306,10 @@ impl Receiver {
             ReceiverKind::PagerDuty { routing_key, change_events, url } => {
                 pagerduty::request(url.expose(), routing_key.expose(), *change_events, telling)
             }
-            ReceiverKind::Discord { url } => Ok(discord::request(url.expose(), telling.facts)),
-            ReceiverKind::Teams { url } => Ok(teams::request(url.expose(), telling.facts)),
+            ReceiverKind::Discord { url } => Ok(discord::request(url.expose(), telling)),
+            ReceiverKind::Teams { url } => Ok(teams::request(url.expose(), telling)),
             ReceiverKind::Ntfy { url, token } => {
-                ntfy::request(url.expose(), token.as_ref(), telling.facts)
+                ntfy::request(url.expose(), token.as_ref(), telling)
             }
             ReceiverKind::Alertmanager { url, token } => {
                 alertmanager::request(url.expose(), token.as_ref(), telling)
@@ -275,6 +325,16 @@ impl Receiver {
 
     /// Returns what would be told, as people can read it, without credentials.
     pub fn preview(&self, telling: Telling<'_>) -> String {
+        match self.written(telling) {
+            Ok(written) => self.shown(Telling { written: written.as_ref(), ..telling }),
+            Err(why) => {
+                let facts = noted(telling.facts, &why);
+                self.shown(Telling { facts: &facts, ..telling })
+            }
+        }
+    }
+
+    fn shown(&self, telling: Telling<'_>) -> String {
         match &self.kind {
             ReceiverKind::Log => crate::render::log(telling.facts),
             ReceiverKind::Email(mail) => email::preview(mail, telling),
@@ -291,6 +351,13 @@ impl Receiver {
             | ReceiverKind::GithubStatus { .. } => shown(self.request(telling)),
         }
     }
+}
+
+/// Adds to what is said that it is not said in the fleet's own words.
+fn noted<'a>(facts: &Facts<'a>, why: &str) -> Facts<'a> {
+    let why = format!("{why}; these are the built-in words");
+    let note = facts.note.as_ref().map_or_else(|| why.clone(), |note| format!("{note}; {why}"));
+    Facts { note: Some(note), ..facts.clone() }
 }
 
 fn shown(request: Result<Request, String>) -> String {

@@ -37,13 +37,17 @@ const ALSO: usize = 20;
 
 /// Returns the first line: icon, what happened, to which deployment.
 pub fn title(facts: &Facts<'_>) -> String {
-    let icon = match facts.severity {
+    format!("{} {}: {}", icon(facts.severity), facts.deployment_id, facts.headline)
+}
+
+/// Returns what people see first.
+pub fn icon(severity: Severity) -> &'static str {
+    match severity {
         Severity::Info => "ℹ️",
         Severity::Success => "✅",
         Severity::Warning => "⚠️",
         Severity::Critical => "🔴",
-    };
-    format!("{icon} {}: {}", facts.deployment_id, facts.headline)
+    }
 }
 
 /// Returns the facts worth a line of their own, as name and value.
@@ -68,11 +72,12 @@ pub fn details(facts: &Facts<'_>) -> Vec<(&'static str, String)> {
     .collect()
 }
 
-/// Returns what is said below the title: why, what the notifier adds, what to do.
+/// Returns what is said below the title: what the notifier adds, why, what to do.
 pub fn lines(facts: &Facts<'_>) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
-    lines.extend(facts.sentence.map(|sentence| shortened(sentence, SENTENCE)));
+    // First, because it is short: whatever is cut off, this is not.
     lines.extend(facts.note.as_deref().map(|note| shortened(note, NOTE)));
+    lines.extend(facts.sentence.map(|sentence| shortened(sentence, SENTENCE)));
     let suggestions = facts.suggestions.iter().take(SUGGESTIONS);
     lines.extend(suggestions.map(|text| format!("→ {}", shortened(text, VALUE))));
     lines.extend(facts.also.iter().take(ALSO).map(|line| shortened(line, VALUE)));
@@ -143,6 +148,11 @@ pub fn log(facts: &Facts<'_>) -> String {
         line.push(')');
     }
     line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// Escapes a text for Slack, whatever its length.
+pub(crate) fn slack_escaped(text: &str) -> String {
+    escaped(text, usize::MAX)
 }
 
 /// Escapes a text for Slack, to at most so many characters; what is cut off is said to be.

@@ -26,7 +26,7 @@ impl<'a> News<'a> {
     /// Tells it for the first time; whoever tells it again says so.
     pub(crate) fn telling(&self, id: &'a str) -> Telling<'a> {
         let timestamp = self.now.ms() / 1000;
-        Telling { event: self.event, facts: self.facts, id, timestamp, memory: None, tries: 0 }
+        Telling::new(self.event, self.facts, id, timestamp)
     }
 
     /// What is known about telling it.

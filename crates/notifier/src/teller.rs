@@ -70,8 +70,7 @@ impl Teller<'_> {
             Leave::Paced(wait) => Step::Paced(wait),
             Leave::Go => {
                 let tries = before.map_or(0, |notice| notice.tries);
-                let telling = Telling { tries, ..telling };
-                Step::Answered(self.tell(telling, &mut destination).await)
+                Step::Answered(self.tell(telling.after(tries), &mut destination).await)
             }
         };
         let notice = after(before, step, self.now.ms(), &self.receiver.retry);
@@ -87,8 +86,8 @@ impl Teller<'_> {
 
     async fn tell(&self, telling: Telling<'_>, destination: &mut Destination) -> Verdict {
         let memory = self.memory(telling).await;
-        let telling = Telling { memory: memory.as_deref(), ..telling };
-        let Reply { verdict, memory } = self.receiver.tell(telling).await;
+        let told = self.receiver.tell(telling.remembering(memory.as_deref())).await;
+        let Reply { verdict, memory } = told;
         if let Some(said) = memory {
             let (name, deployment) = (&self.receiver.name, telling.facts.deployment_id);
             let written = threads::write(self.records, name, deployment, &said).await;

@@ -181,6 +181,22 @@ impl ReceiverKind {
         }
     }
 
+    /// Returns the directory of the templates that it is told by, where there can be some.
+    pub fn pages(&self) -> Option<&'static str> {
+        match self {
+            Self::Slack { .. } | Self::SlackBot(_) => Some("slack"),
+            Self::Webhook { .. } => Some("webhook"),
+            Self::Email(_) => Some("email"),
+            Self::Discord { .. } => Some("discord"),
+            Self::Teams { .. } => Some("teams"),
+            Self::Ntfy { .. } => Some("ntfy"),
+            Self::PagerDuty { .. }
+            | Self::Alertmanager { .. }
+            | Self::GithubStatus { .. }
+            | Self::Log => None,
+        }
+    }
+
     /// Reads what stands under a channel's name.
     pub(super) fn read(channel: &str, table: &mut Table<'_, '_>) -> Option<Self> {
         match channel {

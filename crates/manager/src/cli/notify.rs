@@ -187,5 +187,5 @@ fn test(fleet: &Fleet, args: &OneArgs) -> Result<(), Failure> {
 /// Tells it now, by this machine's clock: no fleet is asked.
 fn telling<'a>(event: &'a Event, facts: &'a Facts<'a>, id: &'a str) -> Telling<'a> {
     let timestamp = u64::try_from(Timestamp::now().as_second()).unwrap_or_default();
-    Telling { event, facts, id, timestamp, memory: None, tries: 0 }
+    Telling::new(event, facts, id, timestamp)
 }

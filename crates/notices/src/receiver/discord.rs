@@ -9,7 +9,8 @@ use printery_events::payload::NotificationSeverity as Severity;
 use printery_probes::Url;
 use serde_json::{Value, json};
 
-use super::exchange::{Answer, Request};
+use super::exchange::{Answer, Request, with};
+use super::{Telling, body};
 use crate::facts::Facts;
 use crate::render::{self, shortened};
 use crate::verdict::Verdict;
@@ -23,8 +24,13 @@ const DESCRIPTION: usize = 2500;
 const VALUE: usize = 300;
 const FOOTER: usize = 200;
 
-/// Builds the one request.
-pub(super) fn request(url: &Url, facts: &Facts<'_>) -> Request {
+/// Builds the one request; whoever wrote the message, it mentions nobody.
+pub(super) fn request(url: &Url, telling: Telling<'_>) -> Request {
+    Request::new(url.clone(), with(body(telling, own), "allowed_mentions", json!({ "parse": [] })))
+}
+
+/// Makes the embed.
+fn own(facts: &Facts<'_>) -> Value {
     let colour = match facts.severity {
         Severity::Info | Severity::Success => 0x002e_b886,
         Severity::Warning => 0x00da_a038,
@@ -35,7 +41,7 @@ pub(super) fn request(url: &Url, facts: &Facts<'_>) -> Request {
         .map(|(name, value)| json!({ "name": name, "value": shortened(&value, VALUE), "inline": true }))
         .collect();
     let footer = format!("correlation {}", facts.correlation_id);
-    let body = json!({
+    json!({
         "embeds": [{
             "title": shortened(&render::title(facts), TITLE),
             "description": shortened(&render::lines(facts).join("\n"), DESCRIPTION),
@@ -43,9 +49,7 @@ pub(super) fn request(url: &Url, facts: &Facts<'_>) -> Request {
             "fields": fields,
             "footer": { "text": shortened(&footer, FOOTER) },
         }],
-        "allowed_mentions": { "parse": [] },
-    });
-    Request::new(url.clone(), body)
+    })
 }
 
 /// Judges the answer; how long to wait may stand in the body.

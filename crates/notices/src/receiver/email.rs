@@ -14,7 +14,7 @@ use printery_config::Email;
 use printery_events::ids::derived_id;
 use printery_events::payload::NotificationSeverity as Severity;
 
-use super::{Telling, Ways};
+use super::{Telling, Ways, Written};
 use crate::facts::Facts;
 use crate::render::{self, shortened};
 use crate::verdict::Verdict;
@@ -80,7 +80,13 @@ fn composed(mail: &Email, telling: Telling<'_>) -> Result<Composed, String> {
         let importance = HeaderName::new_from_ascii_str("Importance");
         message = message.raw_header(HeaderValue::new(importance, "high".to_owned()));
     }
-    let both = MultiPart::alternative_plain_html(plain(facts), html(facts));
+    let (text, page) = match telling.written {
+        Some(Written::Text { text, html }) => (text.clone(), html.clone()),
+        Some(Written::Json(_)) | None => (None, None),
+    };
+    let text = text.map_or_else(|| plain(facts), |text| shortened(&text, TEXT));
+    let page = page.unwrap_or_else(|| html(facts));
+    let both = MultiPart::alternative_plain_html(text, page);
     let message = message.multipart(both).map_err(|error| error.to_string())?;
     Ok((message, from, to))
 }

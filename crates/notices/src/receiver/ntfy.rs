@@ -9,7 +9,7 @@ use printery_probes::Url;
 use serde_json::json;
 
 use super::exchange::Request;
-use crate::facts::Facts;
+use super::{Telling, Written};
 use crate::render::{self, shortened};
 
 /// Characters of a message; ntfy makes a file of more than 4096 bytes.
@@ -24,8 +24,9 @@ const TITLE: usize = 250;
 pub(super) fn request(
     url: &Url,
     token: Option<&Secret>,
-    facts: &Facts<'_>,
+    telling: Telling<'_>,
 ) -> Result<Request, String> {
+    let facts = telling.facts;
     let path = url.path().trim_end_matches('/');
     let (above, topic) = path.rsplit_once('/').unwrap_or(("", path));
     if topic.is_empty() {
@@ -39,10 +40,14 @@ pub(super) fn request(
     };
     let mut lines = render::lines(facts);
     lines.extend(render::details(facts).iter().map(|(name, value)| format!("{name}: {value}")));
+    let own = match telling.written {
+        Some(Written::Text { text, .. }) => text.clone(),
+        Some(Written::Json(_)) | None => None,
+    };
     let body = json!({
         "topic": topic,
         "title": shortened(&format!("{}: {}", facts.deployment_id, facts.headline), TITLE),
-        "message": shortened(&lines.join("\n"), MESSAGE),
+        "message": shortened(&own.unwrap_or_else(|| lines.join("\n")), MESSAGE),
         "priority": priority,
         "tags": [tag],
     });

@@ -6,13 +6,13 @@
 use printery_probes::{StatusCode, Url};
 
 use super::exchange::{Answer, Request};
-use crate::facts::Facts;
+use super::{Telling, body};
 use crate::render;
 use crate::verdict::Verdict;
 
 /// Builds the one request.
-pub(super) fn request(url: &Url, channel: Option<&str>, facts: &Facts<'_>) -> Request {
-    Request::new(url.clone(), render::slack(facts, channel))
+pub(super) fn request(url: &Url, channel: Option<&str>, telling: Telling<'_>) -> Request {
+    Request::new(url.clone(), body(telling, |facts| render::slack(facts, channel)))
 }
 
 /// Judges the answer.

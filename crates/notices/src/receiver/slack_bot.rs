@@ -8,8 +8,7 @@ use printery_probes::GuardedClient;
 use serde_json::{Value, json};
 
 use super::exchange::{Answer, Request, with};
-use super::{Reply, Telling};
-use crate::facts::Facts;
+use super::{Reply, Telling, body};
 use crate::render;
 use crate::verdict::Verdict;
 
@@ -58,7 +57,7 @@ pub(super) async fn tell(bot: &SlackBot, client: &GuardedClient, telling: Tellin
     match (thread, bot.mode) {
         (Some(thread), SlackMode::ThreadAndUpdate) => {
             // The news is told; how the first message looks is not worth telling it twice.
-            let edited = match edit(bot, thread, telling.facts) {
+            let edited = match edit(bot, thread, telling) {
                 Ok(request) => request.send(client, telling.timestamp).await,
                 Err(why) => Err(Verdict::Never { why }),
             };
@@ -88,7 +87,8 @@ fn thread<'a>(bot: &SlackBot, telling: Telling<'a>) -> Option<Thread<'a>> {
 /// Builds `chat.postMessage`.
 pub(super) fn request(bot: &SlackBot, telling: Telling<'_>) -> Result<Request, String> {
     let facts = telling.facts;
-    let body = with(render::slack(facts, None), "unfurl_links", json!(false));
+    let body =
+        with(body(telling, |facts| render::slack(facts, None)), "unfurl_links", json!(false));
     let body = match thread(bot, telling) {
         None => with(body, "channel", json!(bot.channel)),
         Some(thread) => {
@@ -104,8 +104,9 @@ pub(super) fn request(bot: &SlackBot, telling: Telling<'_>) -> Result<Request, S
 }
 
 /// Builds `chat.update` of the thread's first message.
-fn edit(bot: &SlackBot, thread: Thread<'_>, facts: &Facts<'_>) -> Result<Request, String> {
-    let body = with(render::slack(facts, None), "channel", json!(thread.channel));
+fn edit(bot: &SlackBot, thread: Thread<'_>, telling: Telling<'_>) -> Result<Request, String> {
+    let body = body(telling, |facts| render::slack(facts, None));
+    let body = with(body, "channel", json!(thread.channel));
     let body = with(body, "ts", json!(thread.ts));
     call(bot, "chat.update", body)
 }

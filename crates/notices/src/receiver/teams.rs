@@ -8,8 +8,8 @@ use printery_events::payload::NotificationSeverity as Severity;
 use printery_probes::{GuardedClient, StatusCode, Url};
 use serde_json::{Value, json};
 
-use super::Telling;
 use super::exchange::Request;
+use super::{Telling, body};
 use crate::facts::Facts;
 use crate::render::{self, shortened};
 use crate::verdict::Verdict;
@@ -26,7 +26,7 @@ const SMALL: usize = 200;
 pub(super) async fn tell(url: &SecretUrl, client: &GuardedClient, telling: Telling<'_>) -> Verdict {
     let url = url.expose();
     let (facts, now) = (telling.facts, telling.timestamp);
-    let answer = match request(url, facts).send(client, now).await {
+    let answer = match request(url, telling).send(client, now).await {
         Ok(answer) if answer.status == StatusCode::PAYLOAD_TOO_LARGE => {
             Request::new(url.clone(), card(facts, SMALL, 40)).send(client, now).await
         }
@@ -36,8 +36,8 @@ pub(super) async fn tell(url: &SecretUrl, client: &GuardedClient, telling: Telli
 }
 
 /// Builds the request with the whole card.
-pub(super) fn request(url: &Url, facts: &Facts<'_>) -> Request {
-    Request::new(url.clone(), card(facts, TEXT, FACT))
+pub(super) fn request(url: &Url, telling: Telling<'_>) -> Request {
+    Request::new(url.clone(), body(telling, |facts| card(facts, TEXT, FACT)))
 }
 
 /// Makes the card.

@@ -6,14 +6,14 @@
 use printery_config::SigningKey;
 use printery_probes::Url;
 
-use super::Telling;
 use super::exchange::Request;
+use super::{Telling, body};
 use crate::render;
 use crate::sign::signatures;
 
 /// Builds the one request.
 pub(super) fn request(url: &Url, keys: &[SigningKey], telling: Telling<'_>) -> Request {
-    let body = render::webhook(telling.event, telling.facts);
+    let body = body(telling, |facts| render::webhook(telling.event, facts));
     let text = body.to_string();
     let signature = signatures(keys, telling.id, telling.timestamp, text.as_bytes());
     let headers = vec![

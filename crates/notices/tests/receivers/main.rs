@@ -11,4 +11,5 @@ mod mail;
 mod messages;
 mod scene;
 mod slack;
+mod templates;
 mod webhook;

@@ -1,11 +1,8 @@
 //! Events and receivers for these tests.
 
-use std::time::Duration;
-
 use printery_config::Fleet;
 use printery_events::{Event, EventType};
 use printery_notices::{Facts, Receiver, Reply, Telling, Verdict, Ways};
-use printery_probes::{Egress, Limits, Purpose};
 use serde_json::{Value, json};
 
 /// A moment in 2026, in whole seconds.
@@ -61,16 +58,17 @@ pub(crate) fn endless() -> Event {
 
 /// The receiver `it` of a fleet file's `receivers:`.
 pub(crate) fn receiver(yaml: &str) -> Receiver {
+    receiver_in("f", yaml, "")
+}
+
+/// The same in a fleet file of this name, with more in it.
+pub(crate) fn receiver_in(name: &str, yaml: &str, more: &str) -> Receiver {
     let file = format!(
         "egress: {{ allow_loopback: true }}\nnotifier: {{ timeout: 10s }}\n\
-         receivers:\n  it: {yaml}\nroutes: [{{ to: [it] }}]\n"
+         receivers:\n  it: {yaml}\nroutes: [{{ to: [it] }}]\n{more}"
     );
-    let fleet = Fleet::parse("f", &file, &|_| None).unwrap_or_else(|why| panic!("{why}"));
-    let egress = Egress::try_new(&fleet.egress).unwrap();
-    let timeout = fleet.notifier.timeout;
-    let limits = Limits::new(timeout, Duration::from_secs(5), 1);
-    let client = egress.client(Purpose::Notify, &limits).unwrap();
-    Receiver::new(&fleet.receivers["it"], None, Ways { client, egress, timeout })
+    let fleet = Fleet::parse(name, &file, &|_| None).unwrap_or_else(|why| panic!("{why}"));
+    Receiver::new(&fleet.receivers["it"], None, Ways::try_new(&fleet).unwrap())
 }
 
 pub(crate) async fn tell(receiver: &Receiver, event: &Event, memory: Option<&str>) -> Reply {
@@ -102,7 +100,7 @@ async fn tell_at(
     let facts = Facts::of(event);
     assert!(receiver.wants(&facts), "{} is wanted", event.event_type);
     let id = "0199c0de-0000-7000-8000-000000000001";
-    let telling = Telling { event, facts: &facts, id, timestamp: now, memory, tries };
+    let telling = Telling::new(event, &facts, id, now).after(tries).remembering(memory);
     let preview = receiver.preview(telling);
     assert!(!preview.contains("s3cret"), "a preview shows no credential: {preview}");
     assert!(!receiver.target().contains("s3cret"), "nor does a target");
