@@ -84,9 +84,11 @@ fn filled<'a>(
 /// What a template may ask for.
 fn values(channel: &str, telling: Telling<'_>) -> Value {
     let facts = telling.facts;
-    let mut values = match facts.variables() {
+    let mut values: Map<String, Value> = match facts.variables() {
         Value::Object(values) => values,
-        _ => Map::new(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+            Map::new()
+        }
     };
     let details: Vec<Value> = render::details(facts)
         .into_iter()
