@@ -41,15 +41,15 @@ async fn a_message_is_written_in_the_fleet_s_own_words_and_mentions_nobody() {
 fn whatever_people_are_told_about_can_have_a_template_of_its_own() {
     let stages = ["railway".to_owned()];
     let read = printery_events::topology::NOTIFIER.streams(&stages);
-    let mut named: Vec<String> = read
+    let mut told: Vec<String> = read
         .iter()
         .map(|of| of.as_str().replace(":railway", "").replace(':', "-"))
         .chain(["default".to_owned()])
         .collect();
     let mut names = printery_config::PAGE_NAMES.map(str::to_owned).to_vec();
-    named.sort();
+    told.sort();
     names.sort();
-    assert_eq!(names, named);
+    assert_eq!(names, told);
 }
 
 #[tokio::test]
