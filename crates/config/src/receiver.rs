@@ -25,9 +25,6 @@ pub use self::kind::{ReceiverKind, SlackBot, SlackMode};
 pub use self::policy::{Circuit, Notifier, Retry};
 pub use self::signing_key::SigningKey;
 
-/// Channels that only later versions understand.
-const LATER_CHANNELS: [&str; 2] = ["stdout", "file"];
-
 /// Describes one named receiver.
 #[derive(Clone, Debug, Serialize)]
 pub struct Receiver {
@@ -59,21 +56,20 @@ impl Receiver {
 
     /// Reads one entry of `receivers:`.
     pub(crate) fn read(name: &str, table: &Table<'_, '_>, node: &Node) -> ReadReceiver {
-        if node.value == Value::Text("log".to_owned()) {
-            return ReadReceiver::Usable(Self::new(name, ReceiverKind::Log));
+        for (word, kind) in [("log", ReceiverKind::Log), ("stdout", ReceiverKind::Stdout)] {
+            if node.value == Value::Text(word.to_owned()) {
+                return ReadReceiver::Usable(Self::new(name, kind));
+            }
         }
         let mut table = Table::open(table.reader, node, &format!("receivers.{name}"));
         let skipped = condition::unless_env(&mut table).is_some();
         let otherwise = table.word("otherwise", &[("log", ())]).is_some();
-        table.later(&LATER_CHANNELS);
         let given: Vec<&'static str> =
             CHANNELS.into_iter().filter(|channel| table.get(channel).is_some()).collect();
         let [channel] = given.as_slice() else {
-            if !table.has_any(&LATER_CHANNELS) {
-                let known = CHANNELS.map(|channel| format!("`{channel}`")).join(", ");
-                let text = format!("receiver `{name}` must have exactly one of {known}");
-                table.reader.report(Code::MissingKey, table.at, text);
-            }
+            let known = CHANNELS.map(|channel| format!("`{channel}`")).join(", ");
+            let text = format!("receiver `{name}` must have exactly one of {known}");
+            table.reader.report(Code::MissingKey, table.at, text);
             return ReadReceiver::Broken;
         };
         let pace = table.duration("pace");

@@ -65,7 +65,12 @@ fn a_key_that_is_unknown_missing_or_of_a_later_version_is_named() {
             "receiver `a` must have exactly one of `slack`, `email`, `webhook`",
         ),
         ("receivers: { a: { pagerduty: {} } }", "`receivers.a.pagerduty.routing_key` is missing"),
-        ("receivers: { a: { stdout: {} } }", "`receivers.a.stdout` is not supported by"),
+        (
+            "receivers: { a: { file: notices.jsonl } }",
+            "`receivers.a.file` must be a path from the root, such as /var/log/notices.jsonl",
+        ),
+        ("receivers: { a: { file: {} } }", "`receivers.a.file.path` is missing"),
+        ("receivers: { a: { stdout: { x: 1 } } }", "unknown key `receivers.a.stdout.x`"),
         (
             "receivers: { a: { slack: { url: 'https://h/x', mode: thread } } }",
             "`receivers.a.slack.mode` needs `receivers.a.slack.token`",

@@ -8,6 +8,7 @@ mod discord;
 mod email;
 mod exchange;
 mod github_status;
+mod lines;
 mod log;
 mod ntfy;
 mod pagerduty;
@@ -158,7 +159,7 @@ impl Receiver {
             | ReceiverKind::Ntfy { .. }
             | ReceiverKind::Alertmanager { .. }
             | ReceiverKind::GithubStatus { .. } => Channel::Webhook,
-            ReceiverKind::Log => Channel::Log,
+            ReceiverKind::Log | ReceiverKind::Stdout | ReceiverKind::File { .. } => Channel::Log,
         }
     }
 
@@ -178,6 +179,8 @@ impl Receiver {
             ReceiverKind::Alertmanager { url, .. } => format!("Alertmanager {url}"),
             ReceiverKind::GithubStatus { repo, api, .. } => format!("{repo} at {api}"),
             ReceiverKind::Log => "log".to_owned(),
+            ReceiverKind::Stdout => "stdout".to_owned(),
+            ReceiverKind::File { path } => path.display().to_string(),
         }
     }
 
@@ -198,7 +201,9 @@ impl Receiver {
             | ReceiverKind::Discord { .. }
             | ReceiverKind::Teams { .. }
             | ReceiverKind::Ntfy { .. }
-            | ReceiverKind::Log => true,
+            | ReceiverKind::Log
+            | ReceiverKind::Stdout
+            | ReceiverKind::File { .. } => true,
         }
     }
 
@@ -216,8 +221,15 @@ impl Receiver {
             | ReceiverKind::PagerDuty { .. }
             | ReceiverKind::Alertmanager { .. }
             | ReceiverKind::GithubStatus { .. }
-            | ReceiverKind::Log => false,
+            | ReceiverKind::Log
+            | ReceiverKind::Stdout
+            | ReceiverKind::File { .. } => false,
         }
+    }
+
+    /// Tells whether it can be told at any time and twice, so that nobody has to remember it.
+    pub fn is_log(&self) -> bool {
+        matches!(self.kind, ReceiverKind::Log | ReceiverKind::Stdout)
     }
 
     /// Tells whether it goes by what it said before about the same deployment.
@@ -253,6 +265,8 @@ impl Receiver {
         let client = &self.ways.client;
         match &self.kind {
             ReceiverKind::Log => log::tell(&self.name, telling.facts).into(),
+            ReceiverKind::Stdout => lines::print(telling).into(),
+            ReceiverKind::File { path } => lines::append(path, telling).await.into(),
             ReceiverKind::Email(mail) => email::tell(mail, &self.ways, telling).await.into(),
             ReceiverKind::SlackBot(bot) => slack_bot::tell(bot, client, telling).await,
             ReceiverKind::Teams { url } => teams::tell(url, client, telling).await.into(),
@@ -287,7 +301,9 @@ impl Receiver {
             | ReceiverKind::Teams { .. }
             | ReceiverKind::Ntfy { .. }
             | ReceiverKind::Alertmanager { .. }
-            | ReceiverKind::Log => answer.judged(),
+            | ReceiverKind::Log
+            | ReceiverKind::Stdout
+            | ReceiverKind::File { .. } => answer.judged(),
         };
         let commit = matches!(self.kind, ReceiverKind::GithubStatus { .. });
         let memory = telling.facts.commit.filter(|_| commit).map(str::to_owned);
@@ -319,7 +335,10 @@ impl Receiver {
                 github_status::request(api.expose(), commit, telling)
             }
             ReceiverKind::SlackBot(bot) => slack_bot::request(bot, telling),
-            ReceiverKind::Email(_) | ReceiverKind::Log => Err("it takes no request".to_owned()),
+            ReceiverKind::Email(_)
+            | ReceiverKind::Log
+            | ReceiverKind::Stdout
+            | ReceiverKind::File { .. } => Err("it takes no request".to_owned()),
         }
     }
 
@@ -337,6 +356,7 @@ impl Receiver {
     fn shown(&self, telling: Telling<'_>) -> String {
         match &self.kind {
             ReceiverKind::Log => crate::render::log(telling.facts),
+            ReceiverKind::Stdout | ReceiverKind::File { .. } => lines::line(telling).to_string(),
             ReceiverKind::Email(mail) => email::preview(mail, telling),
             ReceiverKind::PagerDuty { change_events, url, .. } => {
                 shown(pagerduty::request(url.expose(), MASK, *change_events, telling))

@@ -10,7 +10,6 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use printery_config::{Escalate, Fleet, Notifier as Policy};
-use printery_events::payload::Channel;
 use printery_events::{Event, Family};
 use printery_fleet::notices::State;
 use printery_fleet::silences;
@@ -109,7 +108,7 @@ impl Notifier {
             return Ok(Effects::none());
         }
         let (logs, remote): (Vec<&Receiver>, Vec<&Receiver>) =
-            chosen.into_iter().partition(|receiver| receiver.channel() == Channel::Log);
+            chosen.into_iter().partition(|receiver| receiver.is_log());
         let mut concluded = Vec::new();
         let mut is_aside = false;
         if !remote.is_empty() {

@@ -3,6 +3,7 @@
 //! Owns the keys of each kind. [`super::Receiver`] reads one of them. Never sends and never shows
 //! a credential.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -98,6 +99,13 @@ pub enum ReceiverKind {
     },
     /// The worker's own log.
     Log,
+    /// The worker's standard output, a line of JSON for each notice.
+    Stdout,
+    /// A file, a line of JSON for each notice.
+    File {
+        /// Where it is, from the root.
+        path: PathBuf,
+    },
 }
 
 /// Holds what a Slack bot needs.
@@ -134,7 +142,7 @@ const SLACK_MODES: [(&str, SlackMode); 3] = [
 ];
 
 /// The channels, as the file names them.
-pub(super) const CHANNELS: [&str; 10] = [
+pub(super) const CHANNELS: [&str; 12] = [
     "slack",
     "email",
     "webhook",
@@ -145,6 +153,8 @@ pub(super) const CHANNELS: [&str; 10] = [
     "alertmanager",
     "github_status",
     "log",
+    "stdout",
+    "file",
 ];
 
 impl ReceiverKind {
@@ -152,15 +162,17 @@ impl ReceiverKind {
     pub fn retry(&self) -> Retry {
         match self {
             Self::PagerDuty { .. } | Self::Alertmanager { .. } => Retry::PAGER,
+            Self::Webhook { .. } => Retry::WEBHOOK,
             Self::Slack { .. }
             | Self::SlackBot(_)
-            | Self::Webhook { .. }
             | Self::Email(_)
             | Self::Discord { .. }
             | Self::Teams { .. }
             | Self::Ntfy { .. }
             | Self::GithubStatus { .. }
-            | Self::Log => Retry::CHAT,
+            | Self::Log
+            | Self::Stdout
+            | Self::File { .. } => Retry::CHAT,
         }
     }
 
@@ -177,7 +189,9 @@ impl ReceiverKind {
             | Self::Ntfy { .. }
             | Self::Alertmanager { .. }
             | Self::GithubStatus { .. }
-            | Self::Log => Duration::ZERO,
+            | Self::Log
+            | Self::Stdout
+            | Self::File { .. } => Duration::ZERO,
         }
     }
 
@@ -193,7 +207,9 @@ impl ReceiverKind {
             Self::PagerDuty { .. }
             | Self::Alertmanager { .. }
             | Self::GithubStatus { .. }
-            | Self::Log => None,
+            | Self::Log
+            | Self::Stdout
+            | Self::File { .. } => None,
         }
     }
 
@@ -210,6 +226,11 @@ impl ReceiverKind {
             "alertmanager" => with_token(table, "alertmanager")
                 .map(|(url, token)| Self::Alertmanager { url, token }),
             "github_status" => github_status(table.table("github_status")?),
+            "stdout" => {
+                table.table("stdout")?.close();
+                Some(Self::Stdout)
+            }
+            "file" => file(table),
             _ => {
                 if let Some(log) = table.table("log") {
                     log.close();
@@ -286,6 +307,23 @@ fn slack(table: &mut Table<'_, '_>) -> Option<ReceiverKind> {
     slack.close();
     let (token, channel, api) = (token?, channel?, api?);
     Some(ReceiverKind::SlackBot(SlackBot { token, channel, mode, broadcast, api }))
+}
+
+/// Reads `file: /var/log/notices.jsonl` or `file: { path }`.
+fn file(table: &mut Table<'_, '_>) -> Option<ReceiverKind> {
+    let absolute = |text: &str| {
+        let path = PathBuf::from(text);
+        let why = "must be a path from the root, such as /var/log/notices.jsonl";
+        if path.is_absolute() { Ok(path) } else { Err(why.to_owned()) }
+    };
+    if is_short(table, "file") {
+        return table.parse("file", absolute).map(|path| ReceiverKind::File { path });
+    }
+    let mut inner = table.table("file")?;
+    inner.must("path");
+    let path = inner.parse("path", absolute);
+    inner.close();
+    Some(ReceiverKind::File { path: path? })
 }
 
 /// Reads `webhook: { url, secret, events }`.

@@ -54,21 +54,61 @@ pub struct Retry {
     /// The longest wait.
     #[serde(serialize_with = "shown::duration")]
     pub cap: Duration,
+    /// The waits one by one, where they follow no rule; those above are only the ends of it then.
+    #[serde(skip)]
+    pub steps: &'static [Duration],
+}
+
+const fn minutes(minutes: u64) -> Duration {
+    Duration::from_secs(60 * minutes)
 }
 
 impl Retry {
     /// Six requests in ten minutes, for people who read along.
-    pub const CHAT: Self =
-        Self { attempts: 6, base: Duration::from_secs(5), cap: Duration::from_secs(405) };
+    pub const CHAT: Self = Self {
+        attempts: 6,
+        base: Duration::from_secs(5),
+        cap: Duration::from_secs(405),
+        steps: &[],
+    };
 
     /// Thirty requests in two hours, for whoever must not be missed.
-    pub const PAGER: Self =
-        Self { attempts: 30, base: Duration::from_secs(5), cap: Duration::from_secs(280) };
+    pub const PAGER: Self = Self {
+        attempts: 30,
+        base: Duration::from_secs(5),
+        cap: Duration::from_secs(280),
+        steps: &[],
+    };
+
+    /// Ten requests in three days and three hours, for programs that somebody repairs on Monday.
+    ///
+    /// # Source
+    /// Standard Webhooks 1.0, "Deliverability and reliability".
+    pub const WEBHOOK: Self = Self {
+        attempts: 10,
+        base: Duration::from_secs(5),
+        cap: minutes(24 * 60),
+        steps: &[
+            Duration::from_secs(5),
+            minutes(5),
+            minutes(30),
+            minutes(2 * 60),
+            minutes(5 * 60),
+            minutes(10 * 60),
+            minutes(14 * 60),
+            minutes(20 * 60),
+            minutes(24 * 60),
+        ],
+    };
 
     /// Returns how long to wait after so many requests, or `None` when there is no further one.
     pub fn wait(&self, tries: u32) -> Option<Duration> {
         if tries >= self.attempts {
             return None;
+        }
+        if !self.steps.is_empty() {
+            let step = usize::try_from(tries.saturating_sub(1)).unwrap_or(usize::MAX);
+            return self.steps.get(step).copied();
         }
         let factor = GROWTH.checked_pow(tries.saturating_sub(1)).unwrap_or(u32::MAX);
         Some(self.base.saturating_mul(factor).min(self.cap))
@@ -76,6 +116,9 @@ impl Retry {
 
     /// Returns the sum of all waits.
     pub fn patience(&self) -> Duration {
+        if !self.steps.is_empty() {
+            return self.steps.iter().sum();
+        }
         let mut all = Duration::ZERO;
         let mut tries = 1;
         while let Some(wait) = self.wait(tries) {
@@ -120,6 +163,7 @@ impl Notifier {
                 attempts: attempts.unwrap_or(chat.attempts),
                 base: base.unwrap_or(chat.base),
                 cap: cap.unwrap_or(chat.cap),
+                steps: &[],
             });
         }
         if let Some(mut circuit) = table.table("circuit") {
@@ -149,16 +193,21 @@ mod tests {
     }
 
     #[test]
-    fn people_are_tried_for_ten_minutes_and_pagers_for_two_hours() {
+    fn people_are_tried_for_ten_minutes_pagers_for_two_hours_and_programs_for_days() {
         assert_eq!(waits(Retry::CHAT), [5, 15, 45, 135, 405]);
         let pager = waits(Retry::PAGER);
         assert_eq!((pager.len(), pager[..5].to_vec()), (29, vec![5, 15, 45, 135, 280]));
-        for retry in [Retry::CHAT, Retry::PAGER, Retry { attempts: 1, ..Retry::CHAT }] {
+        assert_eq!(waits(Retry::WEBHOOK).len(), 9);
+        assert_eq!(waits(Retry::WEBHOOK)[..4], [5, 300, 1800, 7200]);
+        for retry in
+            [Retry::CHAT, Retry::PAGER, Retry::WEBHOOK, Retry { attempts: 1, ..Retry::CHAT }]
+        {
             let sum = waits(retry).iter().sum::<u64>();
             assert_eq!(retry.patience(), Duration::from_secs(sum), "{retry:?}");
         }
         assert_eq!(Retry::CHAT.patience(), Duration::from_secs(605));
         assert_eq!(Retry::PAGER.patience(), Duration::from_secs(7200));
+        assert_eq!(Retry::WEBHOOK.patience().as_secs() / 3600, 75, "three days and three hours");
     }
 
     #[test]
@@ -166,7 +215,8 @@ mod tests {
         let many = Retry { attempts: u32::MAX, ..Retry::CHAT };
         assert_eq!(many.wait(4_000_000), Some(many.cap));
         assert!(many.patience() > Duration::from_secs(1_000_000));
-        let slow = Retry { attempts: u32::MAX, base: Duration::from_nanos(1), cap: Duration::MAX };
+        let base = Duration::from_nanos(1);
+        let slow = Retry { base, cap: Duration::MAX, ..many };
         assert!(slow.patience() > Duration::ZERO);
     }
 }

@@ -7,6 +7,7 @@
 )]
 
 mod alertmanager;
+mod lines;
 mod mail;
 mod messages;
 mod scene;

@@ -2,7 +2,6 @@
 //!
 //! Owns who is told at all in one step. Never puts anything aside and never concludes an event.
 
-use printery_events::payload::Channel;
 use printery_fleet::destinations::Circuit;
 use printery_fleet::notices::{Notice, State};
 use printery_notices::{Facts, Receiver};
@@ -50,7 +49,7 @@ impl Notifier {
         };
         let notice = match known.filter(waits) {
             Some(notice) => notice.clone(),
-            None if receiver.channel() == Channel::Log => log(receiver, news).await.notice,
+            None if receiver.is_log() => log(receiver, news).await.notice,
             None => {
                 let circuit = self.policy.circuit;
                 let teller = Teller {
