@@ -43,6 +43,8 @@ pub enum Cause {
     ReceiverPaced,
     /// Others of its group are waited for.
     ReceiverGrouped,
+    /// It has kept others waiting for long.
+    ReceiverCrowded,
 }
 
 impl Cause {
@@ -54,6 +56,7 @@ impl Cause {
             Self::BreakerOpen => "breaker_open",
             Self::ReceiverPaced => "receiver_paced",
             Self::ReceiverGrouped => "receiver_grouped",
+            Self::ReceiverCrowded => "receiver_crowded",
         }
     }
 }

@@ -53,9 +53,13 @@ fn because(notice: &Notice) -> String {
     match notice.cause {
         Some(Cause::ReceiverPaced) => "waits for its place in line".to_owned(),
         Some(Cause::BreakerOpen) => format!("is left alone for a while, {}", notice.why),
-        Some(Cause::ReceiverBusy | Cause::ReceiverUnavailable | Cause::ReceiverGrouped) | None => {
-            notice.why.clone()
-        }
+        Some(
+            Cause::ReceiverBusy
+            | Cause::ReceiverUnavailable
+            | Cause::ReceiverGrouped
+            | Cause::ReceiverCrowded,
+        )
+        | None => notice.why.clone(),
     }
 }
 

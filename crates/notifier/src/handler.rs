@@ -6,17 +6,19 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use printery_config::{Escalate, Fleet, Notifier as Policy};
 use printery_events::{Event, Family};
-use printery_fleet::notices::State;
+use printery_fleet::notices::{Cause, State};
 use printery_fleet::silences;
 use printery_harness::{Context, Effects, Handler, Outcome, Problems, Refusal};
 use printery_notices::{Facts, Receiver, Ways};
 
 use crate::conclusion::{Concluded, effects, nobody, owed};
+use crate::crowd::{Crowd, Place};
 use crate::errand::Errand;
 use crate::known::{Known, forget};
 use crate::news::News;
@@ -36,6 +38,7 @@ use aside::Begun;
 pub(crate) struct Notifier {
     fleet: Arc<Fleet>,
     receivers: BTreeMap<String, Receiver>,
+    crowds: BTreeMap<String, Crowd>,
     policy: Policy,
 }
 
@@ -52,6 +55,7 @@ impl Notifier {
         Ok(Self {
             fleet: Arc::clone(fleet),
             receivers: fleet.receivers.iter().map(usable).collect(),
+            crowds: fleet.receivers.keys().map(|name| (name.clone(), Crowd::default())).collect(),
             policy: fleet.notifier.clone(),
         })
     }
@@ -149,6 +153,7 @@ impl Notifier {
             return Ok(Effects::none());
         }
         let known = self.known(news).await?;
+        let _place = self.place(receiver).await.map_err(|()| crowded(receiver))?;
         let concluded = match &self.policy.group {
             Some(group) if receiver.is_read_by_people() && !known.is_over(&receiver.name) => {
                 self.gather(receiver, group, &known, news).await?
@@ -163,6 +168,14 @@ impl Notifier {
             return Err(refusal);
         }
         Ok(effects(&concluded, news))
+    }
+
+    /// Takes a place in front of a receiver, where there is one.
+    async fn place(&self, receiver: &Receiver) -> Result<Option<Place<'_>>, ()> {
+        match self.crowds.get(&receiver.name).filter(|_| !receiver.is_log()) {
+            Some(crowd) => crowd.enter().await.map(Some).ok_or(()),
+            None => Ok(None),
+        }
     }
 
     /// Reads who was told already, and what came of it.
@@ -183,6 +196,15 @@ impl Notifier {
 /// What the ledger calls the fallback where it hears of one that was lost.
 fn fallback_entry(fallback: &str, lost: &str) -> String {
     format!("{fallback} (fallback for {lost})")
+}
+
+/// How long one is left alone that has kept others waiting. 1 s: its circuit decides soon.
+const CROWDED: Duration = Duration::from_secs(1);
+
+/// Says that others wait for the receiver's answer and have waited long.
+fn crowded(receiver: &Receiver) -> Refusal {
+    let why = format!("{}: it keeps others waiting", receiver.name);
+    Refusal::retry_after(Cause::ReceiverCrowded.as_str(), why, CROWDED)
 }
 
 fn not_told(receiver: &Receiver, news: News<'_>) {

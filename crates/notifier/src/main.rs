@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use printery_events::topology::NOTIFIER;
 
 mod conclusion;
+mod crowd;
 mod errand;
 mod handler;
 mod known;

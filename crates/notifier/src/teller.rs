@@ -59,7 +59,8 @@ impl Teller<'_> {
                 Cause::ReceiverUnavailable
                 | Cause::ReceiverBusy
                 | Cause::BreakerOpen
-                | Cause::ReceiverGrouped,
+                | Cause::ReceiverGrouped
+                | Cause::ReceiverCrowded,
             )
             | None => Place::None,
         };

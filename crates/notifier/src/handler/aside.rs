@@ -13,7 +13,7 @@ use printery_fleet::notices::{Notice, State};
 use printery_harness::Refusal;
 use printery_notices::Receiver;
 
-use super::Notifier;
+use super::{CROWDED, Notifier};
 use crate::conclusion::Concluded;
 use crate::errand::{Errand, group_of, order};
 use crate::known::Known;
@@ -45,6 +45,10 @@ impl Notifier {
             let notice = before.cloned().unwrap_or_else(|| Notice::new(news.now.ms()));
             return self.put_aside(receiver, notice, wait, news).await;
         }
+        let Ok(_place) = self.place(receiver).await else {
+            let notice = before.cloned().unwrap_or_else(|| Notice::new(news.now.ms()));
+            return self.put_aside(receiver, notice, CROWDED, news).await;
+        };
         let concluded = self.conclude(receiver, &receiver.name, known, news).await;
         let owed = concluded.iter().filter(|one| one.notice.state == State::Owed);
         let Some(due_ms) = owed.map(|one| one.notice.due_ms).min() else {

@@ -12,7 +12,7 @@ use printery_fleet::notices::Notice;
 use printery_harness::{Effects, Outcome, Refusal};
 use printery_notices::{Facts, Receiver, can_be_hidden};
 
-use super::{Notifier, is_silenced, not_told};
+use super::{Notifier, crowded, is_silenced, not_told};
 use crate::conclusion::{effects, nobody, owed};
 use crate::errand::{Errand, escalation_order};
 use crate::known::{Known, forget};
@@ -102,6 +102,7 @@ impl Notifier {
         let mut concluded = Vec::new();
         for receiver in receivers {
             let entry = escalated_entry(&receiver.name);
+            let _place = self.place(receiver).await.map_err(|()| crowded(receiver))?;
             concluded.extend(self.conclude(receiver, &entry, &known, news).await);
         }
         if let Some(refusal) = owed(&concluded, news.now.ms()) {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use futures_util::{StreamExt, stream};
+use printery_events::Event;
 use printery_testkit::{Answer, HttpService, eventually};
 
 use super::{ALL, CHAT, NOBODY, Scene, asked, file, of_deployment, ok, published};
@@ -25,6 +27,28 @@ async fn a_dead_receiver_is_left_alone_and_holds_up_nobody() {
         assert!(wait > Duration::from_secs(20), "{wait:?}");
     }
     assert_eq!((asked(&service, "/chat"), asked(&service, "/bus")), (3, 6));
+}
+
+#[tokio::test]
+async fn a_receiver_that_never_answers_keeps_two_handlers_and_the_others_are_told() {
+    let service = HttpService::start().await;
+    service.answer_at("/chat", Answer::Hang);
+    let url = service.url();
+    let extra = format!("notifier: {{ timeout: 10m }}\n{ALL}");
+    let scene = Scene::new(&format!("{url}/chat"), &format!("{url}/bus"), &extra).await;
+    let events: Vec<Event> = (0..40).map(|n| of_deployment(&format!("d-{n}"))).collect();
+    // As many at once as a process has handlers.
+    let mut handled = stream::iter(&events)
+        .map(|event| async { published(&scene.handle(event).await) })
+        .buffer_unordered(5);
+    let mut told = 0;
+    while told < 38 {
+        let lines = handled.next().await.expect("three handlers are left for the others");
+        assert_eq!(lines, ["sent bus webhook 1", "sent book log 1"]);
+        told += 1;
+    }
+    // Everybody else has everything, and the one that never answers still has the first two.
+    assert_eq!((asked(&service, "/chat"), asked(&service, "/bus")), (2, 40));
 }
 
 #[tokio::test]
