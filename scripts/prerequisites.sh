@@ -82,6 +82,8 @@ require_servers() {
     if has apt-get; then install_package prometheus-blackbox-exporter prometheus-blackbox-exporter; fi
     # Whom the health-monitor asks for numbers.
     install_package prometheus prometheus prometheus
+    # Whose types say what Slack takes.
+    install_package npm npm node
     # Who takes the notifier's alerts.
     if has apt-get; then install_package prometheus-alertmanager prometheus-alertmanager; fi
 }

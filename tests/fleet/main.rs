@@ -39,6 +39,7 @@ mod history;
 mod lazy;
 mod leading;
 mod network;
+mod notices;
 mod observability;
 mod order;
 mod ordering;

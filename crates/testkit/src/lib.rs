@@ -26,6 +26,7 @@ mod redis_sentinel;
 mod redis_server;
 mod servers;
 mod tls;
+mod typescript;
 mod world;
 
 pub use checker::{Rules, Verdict, check};
@@ -49,4 +50,5 @@ pub use redis_sentinel::{RedisSentinel, follow};
 pub use redis_server::{RedisOptions, RedisServer, free_port};
 pub use servers::server_program;
 pub use tls::{Certificates, ClientProof};
+pub use typescript::TypeScript;
 pub use world::{GroupState, StreamState, World};

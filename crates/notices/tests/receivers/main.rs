@@ -12,5 +12,6 @@ mod mail;
 mod messages;
 mod scene;
 mod slack;
+mod slack_types;
 mod templates;
 mod webhook;
