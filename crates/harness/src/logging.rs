@@ -32,22 +32,12 @@ impl LogFormat {
     }
 }
 
-/// Starts logging to standard error alone; see [`init_logging_to`].
-pub fn init_logging(program: &'static str, level: Level, format: LogFormat) {
-    init_logging_to(program, level, format, None);
-}
-
 /// Starts logging to standard error in the name of `program`, and to a file where one is named; a
 /// second call changes nothing.
 ///
 /// Standard output stays free for what a command prints. A file that cannot be written is said and
 /// keeps nobody from working.
-pub fn init_logging_to(
-    program: &'static str,
-    level: Level,
-    format: LogFormat,
-    file: Option<&Path>,
-) {
+pub fn init_logging(program: &'static str, level: Level, format: LogFormat, file: Option<&Path>) {
     let opened = file.map(|path| (path, LogFile::open(path)));
     let (log_file, problem) = match opened {
         None => (None, None),

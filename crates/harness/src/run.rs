@@ -17,7 +17,7 @@ use tokio::runtime::Runtime;
 use crate::args::CommonArgs;
 use crate::exit;
 use crate::handler::Handler;
-use crate::logging::init_logging_to;
+use crate::logging::init_logging;
 use crate::process::{Crew, Process, Stopped};
 use crate::reload::{Reload, replace};
 use crate::settings::{Defaults, Settings};
@@ -89,7 +89,7 @@ fn start<H: Handler>(
     };
     let (reload, settings) = load(worker, &args).map_err(usage)?;
     let file = settings.log_file.as_deref();
-    init_logging_to(worker.program, settings.log_level, settings.log_format, file);
+    init_logging(worker.program, settings.log_level, settings.log_format, file);
     let metrics = telemetry::install().map_err(bug)?;
     telemetry::begin(worker.name);
     for warning in &reload.current().warnings {

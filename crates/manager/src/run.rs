@@ -83,7 +83,7 @@ pub(crate) fn run(common: &CommonArgs, own: &ManagerArgs, pid: &PidArgs) -> Exit
     };
     let shared = &settings.shared;
     let file = shared.log_file.as_deref();
-    logging::init_logging_to(PROGRAM, shared.log_level, shared.log_format, file);
+    logging::init_logging(PROGRAM, shared.log_level, shared.log_format, file);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {

@@ -19,7 +19,7 @@ use clap::Parser;
 use printery_config::Fleet;
 use printery_harness::args::CommonArgs;
 use printery_harness::exit;
-use printery_harness::logging::init_logging_to;
+use printery_harness::logging::init_logging;
 use printery_harness::settings::{Defaults, Settings};
 use printery_harness::shutdown::{Phase, Shutdown};
 use printery_streams::Partitions;
@@ -72,7 +72,7 @@ fn main() -> ExitCode {
         Err(problems) => return usage(problems.join("\n")),
     };
     let file = settings.log_file.as_deref();
-    init_logging_to(PROGRAM, settings.log_level, settings.log_format, file);
+    init_logging(PROGRAM, settings.log_level, settings.log_format, file);
     let runtime =
         match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
             Ok(runtime) => runtime,
