@@ -103,7 +103,7 @@ pub use schema::schema;
 pub use secret::Secret;
 pub use service::Service;
 pub use socket::{CertificateRules, StartTls, TcpProbe, TlsProbe, TlsVersion};
-pub use store::Store;
+pub use store::{Store, is_postgres};
 pub use template::Template;
 pub use validator::{CheckCache, OnError, Validator};
 pub use window::{Window, WindowTime};

@@ -30,7 +30,7 @@ impl Store {
         let sqlite = table.text("sqlite").map(Secret::new);
         let postgres = table.secret("postgres");
         if let Some(url) = &postgres
-            && !["postgres://", "postgresql://"].iter().any(|it| url.expose().starts_with(it))
+            && !is_postgres(url.expose())
         {
             let text = format!("{} must begin with postgres://", table.name("postgres"));
             table.reader.report(Code::BadValue, table.at, text);
@@ -43,4 +43,9 @@ impl Store {
         table.close();
         read
     }
+}
+
+/// Whether an address of jobs is one of PostgreSQL; everything else is a file.
+pub fn is_postgres(url: &str) -> bool {
+    url.starts_with("postgres://") || url.starts_with("postgresql://")
 }

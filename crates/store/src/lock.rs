@@ -3,7 +3,7 @@
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
-use crate::is_postgres;
+use printery_config::is_postgres;
 
 /// The lock, held until it is dropped or the process ends.
 #[derive(Debug)]

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
-use printery_config::Fleet;
+use printery_config::{Fleet, is_postgres};
 use printery_harness::args::CommonArgs;
 use printery_harness::exit;
 use printery_harness::logging::init_logging;
@@ -121,11 +121,6 @@ async fn keep(settings: &Settings, url: &str, socket: &Path, life: Life) -> Resu
     } else {
         serve(Sqlite::open(Path::new(url))?, &partitions, socket, life).await
     }
-}
-
-/// Whether an address is one of PostgreSQL; everything else is a file.
-fn is_postgres(url: &str) -> bool {
-    url.starts_with("postgres://") || url.starts_with("postgresql://")
 }
 
 async fn serve(

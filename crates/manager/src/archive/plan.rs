@@ -1,7 +1,7 @@
 //! Where jobs are kept for longer than Redis keeps them, as somebody said it.
 
 use clap::Args;
-use printery_config::Secret;
+use printery_config::{Secret, is_postgres};
 use printery_harness::args::{secret_from_file, unset_blanks};
 
 /// Where the file is when nobody says.
@@ -59,10 +59,6 @@ impl ArchiveArgs {
             }
         }
     }
-}
-
-fn is_postgres(url: &str) -> bool {
-    url.starts_with("postgres://") || url.starts_with("postgresql://")
 }
 
 #[cfg(test)]
